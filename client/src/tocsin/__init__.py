@@ -1,0 +1,36 @@
+"""Tocsin's client: publish telemetry from a web service, a desktop or a vehicle.
+
+    import tocsin
+
+    client = tocsin.Client(source="web-1", service="shop", kind="web", transport="kafka://localhost:9092")
+    requests = client.outcome("http.request", unit="By", route="/cart")
+    requests.observe(good=True, value=5120)
+
+What: the public names. Why: importing it must be light, so Kafka and Avro are only imported by the first flush. It
+refuses to know the platform: only the wire format is shared.
+"""
+
+from tocsin.client import Client
+from tocsin.errors import Full, InvalidLabel, InvalidName, InvalidOption, InvalidSource, Rejected, TocsinError
+from tocsin.instruments import Counter, Gauge, Histogram, Outcome
+from tocsin.stats import Stats
+from tocsin.transport import MemoryTransport, OnResult, Transport
+
+__all__ = [
+    "Client",
+    "Counter",
+    "Full",
+    "Gauge",
+    "Histogram",
+    "InvalidLabel",
+    "InvalidName",
+    "InvalidOption",
+    "InvalidSource",
+    "MemoryTransport",
+    "OnResult",
+    "Outcome",
+    "Rejected",
+    "Stats",
+    "TocsinError",
+    "Transport",
+]

@@ -1,0 +1,93 @@
+"""Kafka transport: an idempotent producer that waits for all in-sync replicas.
+
+What: one librdkafka producer, made at the first send. Why: acks=all with idempotence is what makes "delivered" mean
+stored, once, in order; the partitioner is the one that Java and aiokafka use, so that one source is one partition
+for everybody. It refuses to touch a producer inherited over a fork: its threads do not exist in the child.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tocsin.errors import Full, InvalidOption, Rejected
+from tocsin.transport import OnResult
+
+if TYPE_CHECKING:
+    from confluent_kafka import Message, Producer
+
+#: What callers may not change, since the promises of the client rest on it.
+FIXED: Mapping[str, Any] = {"acks": "all", "enable.idempotence": True, "partitioner": "murmur2_random"}
+DEFAULTS: Mapping[str, Any] = {
+    "linger.ms": 5,
+    "compression.type": "lz4",
+    "message.timeout.ms": 120_000,
+    "queue.buffering.max.kbytes": 65_536,
+    "reconnect.backoff.max.ms": 2_000,
+    "log.connection.close": False,
+}
+#: librdkafka error names after which the same record can never succeed.
+HOPELESS = frozenset({"MSG_SIZE_TOO_LARGE", "INVALID_MSG", "INVALID_RECORD", "_INVALID_ARG", "_BAD_MSG"})
+
+_inherited: list[object] = []  # producers of a parent process: never used, never destroyed (that would hang)
+
+
+class KafkaTransport:
+    """Sends to one topic. `config` adds librdkafka settings; those of `FIXED` may not be changed (InvalidOption)."""
+
+    def __init__(self, bootstrap: str, topic: str = "telemetry", config: Mapping[str, Any] | None = None) -> None:
+        for key in config or {}:
+            if key in FIXED:
+                raise InvalidOption(f"kafka setting {key!r} is fixed to {FIXED[key]!r}")
+        self.topic = topic
+        self._config = {**DEFAULTS, **(config or {}), **FIXED, "bootstrap.servers": bootstrap}
+        self._producer: Producer | None = None
+
+    def _start(self) -> Producer:
+        import logging
+
+        from confluent_kafka import Producer
+
+        log = logging.getLogger("tocsin.kafka")
+        log.addHandler(logging.NullHandler())
+        self._producer = Producer(self._config, logger=log)
+        return self._producer
+
+    def send(self, key: bytes, value: bytes, on_result: OnResult) -> None:
+        """Hand one record to librdkafka. Raises Full while its queue is full, Rejected for a record it never takes."""
+        producer = self._producer or self._start()
+
+        def delivered(error: Any, message: Message) -> None:
+            on_result(None if error is None else as_exception(error))
+
+        try:
+            producer.produce(self.topic, value, key, on_delivery=delivered)
+        except BufferError as error:
+            producer.poll(0)
+            raise Full("the producer's queue is full") from error
+        except Exception as error:
+            raise as_exception(error.args[0] if error.args else error) from error
+        producer.poll(0)
+
+    def flush(self, timeout: float) -> int:
+        """Serve delivery reports for up to `timeout` seconds; answers how many records are still on their way."""
+        if self._producer is None:
+            return 0
+        if timeout <= 0:
+            self._producer.poll(0)
+            return len(self._producer)
+        return int(self._producer.flush(timeout))
+
+    def after_fork(self) -> None:
+        """In a forked child: leave the parent's producer alone and make a new one when needed."""
+        if self._producer is not None:
+            _inherited.append(self._producer)
+            self._producer = None
+
+
+def as_exception(error: Any) -> Exception:
+    """A KafkaError as the client's own kind: Rejected when the same record can never succeed."""
+    name = error.name() if hasattr(error, "name") else type(error).__name__
+    if name in HOPELESS:
+        return Rejected(name)
+    return ConnectionError(f"{name}: {error}")

@@ -1,0 +1,35 @@
+"""Limits of the client: every bound in one place, with its unit.
+
+What: constants only. Why: whoever embeds the client must be able to read, on one page, the most that it can hold or
+send. It refuses to hold behaviour. The wire limits equal those that the platform's decoder enforces.
+"""
+
+from __future__ import annotations
+
+# Wire limits; a record beyond them would be refused by the platform as a whole.
+BATCH_MEASUREMENTS = 4_096  # measurements in one TelemetryBatch
+BATCH_SERIES = 512  # series in one TelemetryBatch
+RECORD_BYTES = 1_048_576  # one encoded record
+LABELS = 16  # labels of a series, resource attributes included
+LABEL_KEY_CHARS = 64
+LABEL_VALUE_CHARS = 256
+METRIC_CHARS = 128
+UNIT_CHARS = 64
+SOURCE_CHARS = 128
+VALUE_BOUND = float(2**43)  # |value| must be below
+TIME_BOUND_MS = 2**53  # 0 <= time_ms < bound
+DELTA_BOUND_MS = 2**32 - 1  # largest distance in time within one batch
+TRACE_BYTES = 16
+
+# Bounds of what the client keeps in the host's memory.
+BUFFER_MEASUREMENTS = 100_000  # waiting or sent and not yet acknowledged
+BUFFER_BYTES = 16 * 1_048_576  # encoded and not yet acknowledged
+MAX_SERIES = 2_000  # distinct series of one client; the rest folds into the overflow series
+STICKY_SERIES = 128  # a batch's series table is reused, unchanged, up to this size: the decoder knows its bytes
+
+# Times, in seconds.
+FLUSH_INTERVAL = 0.5
+EXIT_DEADLINE = 2.0  # for all clients of the process together
+RETRY_FIRST = 0.1
+RETRY_MOST = 5.0
+FORK_WAIT = 1.0  # how long a fork waits for a batch that is being encoded
