@@ -101,7 +101,10 @@ class Encoder:
         exemplars = [{"row": row, "trace_id": trace} for row, trace in enumerate(traces) if trace]
         batch = self._batch(len(rows), base, columns, exemplars)
         if batch is None:
-            return self._halves(rows, definitions)
+            if len(self._table) == len(distinct):
+                return self._halves(rows, definitions)
+            self._places, self._table = {}, []  # series that these rows do not need made it too long
+            return self.encode(rows, definitions)
         return [batch]
 
     def _halves(self, rows: Sequence[Row], definitions: Sequence[names.Definition]) -> list[Batch]:
@@ -111,7 +114,7 @@ class Encoder:
     def _batch(
         self, rows: int, base: int, columns: tuple[bytes, bytes, bytes, bytes], exemplars: list[dict[str, Any]]
     ) -> Batch | None:
-        """The batch, or None when it is longer than a record may be and can be halved."""
+        """The batch, or None when it is longer than a record may be."""
         crc = 0
         for column in columns:
             crc = crc32(column, crc)
@@ -132,7 +135,7 @@ class Encoder:
             "series": list(self._table),
         }
         batch = Batch(self._sequence, rows, record, self)
-        if rows > 1 and batch.size > limits.RECORD_BYTES:
+        if batch.size > limits.RECORD_BYTES:
             return None
         self._sequence += 1
         return batch

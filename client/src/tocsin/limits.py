@@ -32,4 +32,5 @@ FLUSH_INTERVAL = 0.5
 EXIT_DEADLINE = 2.0  # for all clients of the process together
 RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
+TURN = 0.25  # how long `flush` waits, whatever its own timeout, for a turn of the background thread to end
 FORK_WAIT = 1.0  # how long a fork waits for a batch that is being encoded

@@ -92,7 +92,10 @@ class Pump:
                 rows = self.recorder.take(self.batch_size)
                 if not rows:
                     break
-                self._admit(self.encoder.encode(rows, self.definitions))
+                try:
+                    self._admit(self.encoder.encode(rows, self.definitions))
+                except Exception as error:  # a fault of ours must neither end the thread nor go unseen
+                    self._lose(len(rows), f"unencodable: {type(error).__name__}")
                 self._send_waiting()
         self.transport.flush(0)
         self._collect()
@@ -137,17 +140,20 @@ class Pump:
             self.sent.discard(batch)
             if error is None or isinstance(error, Rejected):
                 self.held_bytes -= batch.size
-                self.recorder.settle(batch.rows)
                 if error is None:
+                    self.recorder.settle(batch.rows)
                     self.delivered += batch.rows
                     self.delay = 0.0
                 else:
-                    reason = str(error) or "rejected"
-                    self.rejected[reason] = self.rejected.get(reason, 0) + batch.rows
+                    self._lose(batch.rows, str(error) or "rejected")
             else:
                 self.waiting.append(batch)
                 self.waiting.sort(key=lambda held: held.sequence)
                 self._back_off()
+
+    def _lose(self, rows: int, reason: str) -> None:
+        self.recorder.settle(rows)
+        self.rejected[reason] = self.rejected.get(reason, 0) + rows
 
     def _back_off(self) -> None:
         now = monotonic()
@@ -160,7 +166,7 @@ class Pump:
         deadline = monotonic() + timeout
         first = True
         while True:
-            if not self.lock.acquire(timeout=max(0.0, deadline - monotonic()) + 0.05):
+            if not self.lock.acquire(timeout=max(limits.TURN, deadline - monotonic())):
                 return False
             try:
                 self.cycle(tallies=first)

@@ -160,7 +160,7 @@ class Recorder:
     def settle(self, delivered_or_given_up: int) -> None:
         """So many measurements are no longer held: make their room usable again."""
         self.held -= delivered_or_given_up
-        self.room = self.capacity - self.held or -1
+        self._set_room()
 
     def take(self, most: int) -> list[Row]:
         """Remove and return the oldest rows. Only the pump calls this; both list operations are atomic."""
@@ -168,8 +168,12 @@ class Recorder:
         del self.rows[: len(rows)]
         self.held += len(rows)
         self.recorded += len(rows)
-        self.room = self.capacity - self.held or -1
+        self._set_room()
         return rows
+
+    def _set_room(self) -> None:
+        """0 sends every call down the slow path; a full buffer is -1, since counters need no row to go on."""
+        self.room = 0 if self.closed else (self.capacity - self.held or -1)
 
     def close_tallies(self) -> None:
         """Turn the counters' pending sums into rows, timed now."""

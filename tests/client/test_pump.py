@@ -1,0 +1,183 @@
+"""Pump: what was accepted is acknowledged, rejected for good or still held; in order, whatever the destination does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from demo.wire import Batch, read_batch
+from tocsin import Client, Full, MemoryTransport, OnResult, Rejected, limits
+
+
+class Slow:
+    """A destination that answers when told to, and may be told to fail."""
+
+    def __init__(self) -> None:
+        self.offered: list[Batch] = []
+        self.open: list[OnResult] = []
+        self.raising: Exception | None = None
+
+    def send(self, key: bytes, value: bytes, on_result: OnResult) -> None:
+        if self.raising is not None:
+            raise self.raising
+        self.offered.append(read_batch(value))
+        self.open.append(on_result)
+
+    def answer(self, error: Exception | None) -> None:
+        answered, self.open = self.open, []
+        for on_result in answered:
+            on_result(error)
+
+    def flush(self, timeout: float) -> int:
+        return len(self.open)
+
+
+def client(transport: MemoryTransport | Slow, **options: object) -> Client:
+    settled: dict[str, object] = {"flush_interval": 3600, **options}
+    return Client(source="s", service="x", kind="web", transport=transport, **settled)  # type: ignore[arg-type]
+
+
+def sequences(transport: Slow) -> list[int]:
+    return [batch.sequence for batch in transport.offered]
+
+
+def until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return condition()
+
+
+def test_batches_leave_in_order_and_by_size() -> None:
+    transport = Slow()
+    with client(transport, batch_size=10) as made:
+        gauge = made.gauge("g")
+        for value in range(35):
+            gauge.set(value)
+        assert until(lambda: len(transport.offered) >= 3), "a full batch wakes the pump before its interval"
+        made.flush(0)
+        assert sequences(transport) == list(range(len(transport.offered)))
+        assert [v for batch in transport.offered for v in batch.value.tolist()] == [float(i) for i in range(35)]
+        transport.answer(None)
+
+
+def test_batches_leave_by_time() -> None:
+    transport = MemoryTransport()
+    with client(transport, flush_interval=0.02) as made:
+        made.gauge("g").set(1)
+        assert until(lambda: len(transport.records) == 1)
+        assert transport.records[0][0] == b"s"
+
+
+def test_an_unknown_result_is_sent_again_with_the_same_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "RETRY_FIRST", 0.01)
+    transport = Slow()
+    made = client(transport)
+    made.gauge("g").set(1)
+    made.flush(0)
+    transport.answer(TimeoutError("unknown"))
+    made.gauge("g").set(2)
+    made.flush(0)
+    assert made.stats.in_flight == 1
+    assert until(lambda: bool(made.flush(0) or len(transport.offered) >= 3))
+    assert sequences(transport) == [0, 0, 1]
+    assert transport.offered[0].event_id.tolist() == transport.offered[1].event_id.tolist()
+    transport.answer(None)
+    assert made.flush(1)
+    assert made.stats.delivered == 2
+    assert made.stats.retries == 1
+    made.close()
+
+
+def test_what_is_rejected_for_good_is_counted_and_not_repeated() -> None:
+    transport = Slow()
+    made = client(transport)
+    made.gauge("g").set(1)
+    made.flush(0)
+    transport.answer(Rejected("MSG_SIZE_TOO_LARGE"))
+    assert made.flush(1)
+    assert made.stats.rejected == {"MSG_SIZE_TOO_LARGE": 1}
+    assert len(transport.offered) == 1
+    made.close()
+
+
+@pytest.mark.parametrize("error", [Full("queue"), ConnectionError("down"), RuntimeError("odd")])
+def test_a_destination_that_raises_loses_nothing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "RETRY_FIRST", 0.01)
+    transport = Slow()
+    made = client(transport, batch_size=2)
+    transport.raising = error
+    for value in range(5):
+        made.gauge("g").set(value)
+    assert not made.flush(0.05)
+    transport.raising = None
+
+    def drained() -> bool:
+        transport.answer(None)
+        return made.flush(0)
+
+    assert until(drained)
+    assert [v for batch in transport.offered for v in batch.value.tolist()] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    made.close()
+
+
+def test_memory_is_bounded_by_measurements_while_nothing_gets_through() -> None:
+    transport = Slow()
+    made = client(transport, buffer_measurements=50, batch_size=10, report=False)
+    for value in range(200):
+        made.gauge("g").set(value)
+        if value % 20 == 0:
+            made.flush(0)
+    stats = made.stats
+    assert stats.buffered + stats.in_flight <= 51
+    assert stats.refused["full"] + stats.recorded == 200
+    transport.answer(None)
+    made.close()
+
+
+def test_memory_is_bounded_by_bytes() -> None:
+    transport = Slow()
+    made = client(transport, buffer_bytes=limits.RECORD_BYTES)
+    gauge = made.gauge("g")
+    for _ in range(90_000):
+        gauge.set(1.0, 1)
+    made.flush(0)
+    assert limits.RECORD_BYTES <= made.stats.in_flight_bytes < limits.RECORD_BYTES + 70_000
+    assert made.stats.buffered > 0
+    transport.answer(None)
+    assert not made.flush(0)
+    transport.answer(None)
+    assert made.flush(0)
+    assert made.stats.delivered == 90_000
+    made.close()
+
+
+def test_a_second_answer_for_a_batch_changes_nothing() -> None:
+    transport = Slow()
+    made = client(transport)
+    made.gauge("g").set(1)
+    made.flush(0)
+    twice = transport.open[0]
+    twice(None)
+    twice(None)
+    twice(TimeoutError())
+    transport.open.clear()
+    assert made.flush(1)
+    assert made.stats.delivered == 1
+    made.close()
+
+
+def test_refusals_are_reported_as_a_metric() -> None:
+    transport = Slow()
+    made = client(transport)
+    made.gauge("g").set(float("nan"))
+    made.gauge("g").set(1)
+    made.flush(0)
+    made.flush(0)
+    named = [identity for batch in transport.offered for identity in batch.identities]
+    assert any(
+        name == "tocsin.client.refused" and ("reason", "not_a_number") in labels for name, _, _, _, labels in named
+    )
+    transport.answer(None)
+    made.close()
