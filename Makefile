@@ -1,0 +1,63 @@
+# Every target needs Python 3.11 or newer; `env` makes the rest. `make` alone prints what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+ENV ?= .venv
+PYTHON ?= python3
+BIN := $(ENV)/bin
+STAMP := $(ENV)/.complete
+export PYTHON
+
+.PHONY: help env demo demo-verify test test-quick check lint types imports format bench bench-quick topics lock clean
+
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(STAMP) ## make the virtual environment (hashed lock, then this tree and the client)
+
+$(STAMP): requirements/dev.txt pyproject.toml client/pyproject.toml ops/scripts/env
+	@ops/scripts/env $(ENV) requirements/dev.txt
+	@touch $@
+
+demo: $(STAMP) ## a fleet, an incident and its page, on a real broker, on this machine
+	@$(BIN)/tocsin demo $(ARGS)
+
+demo-verify: $(STAMP) ## the demo, then its ledger checked: nothing lost, nothing counted twice
+	@$(BIN)/tocsin demo --verify $(ARGS)
+
+test: $(STAMP) ## all tests, on a real broker (ARGS="-k word" chooses)
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-quick: $(STAMP) ## the tests that need no broker and no patience
+	@$(BIN)/python -m pytest -m "not broker and not slow" $(ARGS)
+
+check: lint types imports ## what CI checks before the tests
+
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	@$(BIN)/mypy
+
+imports: $(STAMP)
+	@PYTHONPATH=.:client/src $(BIN)/lint-imports --no-timing
+
+format: $(STAMP) ## rewrite the code in the house's form
+	@$(BIN)/ruff check --fix --exit-zero --quiet .
+	@$(BIN)/ruff format .
+
+bench: $(STAMP) ## the benchmark, with its peers, on this machine
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-quick: $(STAMP) ## the benchmark in its short form
+	@$(BIN)/python -m bench --quick $(ARGS)
+
+topics: $(STAMP) ## print the table of topics
+	@$(BIN)/tocsin topics $(ARGS)
+
+lock: ## write requirements/*.txt anew (needs uv)
+	@ops/scripts/lock $(ARGS)
+
+clean: ## remove what was built (the environment, caches, the demo's broker files)
+	@rm -rf $(ENV) .tocsin .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
