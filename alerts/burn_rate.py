@@ -15,24 +15,22 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts import limits
-from alerts.history import Layout, Sums, Window, buckets_in
+from alerts.history import Layout, Shares, Window, buckets_in
 from alerts.slo import Policy
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-_PAGE_BUCKETS, _OTHER_BUCKETS = 288, 72  # resolution: a bucket is at most 0.35 % of a page's long window, 1.4 % of others
+_BUCKETS_MIN = 72  # resolution: a bucket is at most 1.4 % of its window, unless it is one pane
 
 
-def error_ratio(good: Ints, total: Ints) -> Floats:
+def error_ratio(good: Floats, total: Floats) -> Floats:
     """Share of bad, 0 to 1; 0 where nothing was measured. Any one shape."""
-    safe = np.where(total > 0, total, 1)
+    safe = np.where(total > 0, total, 1.0)
     return np.where(total > 0, np.clip((total - good) / safe, 0.0, 1.0), 0.0)
 
 
-def burn(good: Ints, total: Ints, allowed: Floats) -> Floats:
+def burn(good: Floats, total: Floats, allowed: Floats) -> Floats:
     """Burn rate: error ratio / (1 - target) (SRE workbook, ch. 5). 1 spends the budget exactly by the period's end."""
     return error_ratio(good, total) / allowed
 
@@ -52,9 +50,8 @@ def layout_of(policy: Policy) -> Layout:
     """Windows of a policy in this order: long and short of each rule, then the whole period."""
     windows: list[Window] = []
     for tier in policy.tiers:
-        windows.append(Window(tier.long_ms, _PAGE_BUCKETS if tier.severity == "page" else _OTHER_BUCKETS))
-        windows.append(Window(tier.short_ms, _OTHER_BUCKETS))
-    return Layout.of([*windows, Window(policy.period_ms, _OTHER_BUCKETS)])
+        windows += [Window(tier.long_ms, _BUCKETS_MIN), Window(tier.short_ms, _BUCKETS_MIN)]
+    return Layout.of([*windows, Window(policy.period_ms, _BUCKETS_MIN)])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class Verdict:
     measured: Flags
 
 
-def judge(policy: Policy, layout: Layout, sums: Sums, allowed: Floats) -> Verdict:
+def judge(policy: Policy, layout: Layout, sums: Shares, allowed: Floats) -> Verdict:
     """The verdict of each rule on each group. `allowed` is 1 - target, shape (groups,).
 
     A rule is exceeded when long burn > factor, short burn > factor, and the Wilson lower bound of the long
@@ -86,7 +83,7 @@ def judge(policy: Policy, layout: Layout, sums: Sums, allowed: Floats) -> Verdic
     room = allowed[:, None]
     ratio = error_ratio(sums.good[:, long], sums.total[:, long])
     long_burn, short_burn = ratio / room, burn(sums.good[:, short], sums.total[:, short], room)
-    low = wilson_low(ratio, sums.total[:, long] / limits.FIXED_ONE, policy.z)
+    low = wilson_low(ratio, sums.total[:, long], policy.z)
     above = (long_burn > factor) & (short_burn > factor)
     buckets = np.array([buckets_in(layout, window) for window in range(2 * rules)], np.float64)
     long_share, short_share = sums.measured[:, long] / buckets[long], sums.measured[:, short] / buckets[short]

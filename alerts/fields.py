@@ -97,7 +97,7 @@ def number_of(sheet: Sheet, node: Node | None, what: str) -> Decimal | None:
 
 
 def flag_of(sheet: Sheet, node: Node | None, what: str) -> bool | None:
-    """true or false."""
+    """Whether true or false is written."""
     if node is None:
         return None
     if isinstance(node, Scalar) and node.text in _TRUE | _FALSE:

@@ -50,6 +50,7 @@ class Matchers:
         self._tests = tuple((matcher.label, matcher.compiled()) for matcher in matchers)
 
     def __call__(self, labels: Mapping[str, str]) -> bool:
+        """Whether each matcher holds for these labels."""
         return all(test(labels.get(label, "")) for label, test in self._tests)
 
 

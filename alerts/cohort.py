@@ -1,0 +1,217 @@
+"""Cohorts: the SLO groups that share a policy and a kind of source, as columns.
+
+What: one row a group: its times, its alert state, which rules are latched, and its history. Why: groups of one
+policy have the same windows, so they are judged together, in a few array operations. It refuses to make records;
+it knows numbers only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts import limits
+from alerts.alert import State
+from alerts.burn_rate import Verdict, judge, layout_of
+from alerts.history import NEVER, History, Ints, Shares
+from alerts.packing import Array
+from alerts.saved import Saved, packed_groups
+from alerts.slo import SEVERITIES, Objective, Policy, Slo
+from schemas.records import SloGroup
+
+#: Per group, int64: event times in ms, alert state, counters.
+COLUMNS = (
+    "time_ms",  # event time up to which its windows reach
+    "last_data_ms",  # newest data
+    "status_ms",  # time of its last status record
+    "face",  # state and severity of its last status record, as one number
+    "state",  # alert.State
+    "severity",  # rank in slo.SEVERITIES
+    "number",  # transitions so far
+    "episode",  # burns so far
+    "frozen",  # 0 or 1
+    "unmeasured",  # 0 or 1
+    "started_ms",  # event time at which the present burn began
+)
+FACES = ("healthy", "burning", "unmeasured", "exhausted")
+HEALTHY, BURNING, UNMEASURED, EXHAUSTED = range(4)
+Flags = NDArray[np.bool_]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Member:
+    """What a row stands for."""
+
+    slo: Slo
+    objective: Objective
+    group: SloGroup
+    id: int
+
+
+class Cohort:
+    """All groups of one policy and kind (limits.ANY_KIND: the newest of all kinds)."""
+
+    def __init__(self, number: int, policy: Policy, kind: int, freshness_ms: int) -> None:
+        self.number, self.policy, self.kind, self.freshness_ms = number, policy, kind, freshness_ms
+        self.layout = layout_of(policy)
+        self.history = History(self.layout)
+        self.members: list[Member] = []
+        self.column: dict[str, Ints] = {name: np.zeros(0, np.int64) for name in COLUMNS}
+        self.latched: Flags = np.zeros((0, len(policy.tiers)), np.bool_)
+        self.allowed: NDArray[np.float64] = np.zeros(0, np.float64)
+        self.exemplars: dict[int, tuple[str, ...]] = {}  # row -> newest trace ids
+        self.firing: set[int] = set()  # rows that need a look when time moves, touched or not
+        self.next_deadline_ms = -NEVER  # no measured group becomes unmeasured before this
+        self._rank = np.array([SEVERITIES.index(tier.severity) for tier in policy.tiers], np.int64)
+
+    @property
+    def bytes_per_group(self) -> int:
+        """Memory of one row, in bytes, without its names."""
+        return self.layout.bytes_per_group + 8 * len(COLUMNS) + len(self.policy.tiers) + 8
+
+    def add(self, member: Member) -> int:
+        """A new group; answers its row."""
+        row = self.history.add_group()
+        if row == len(self.allowed):
+            self._grow(len(self.history.head))
+        self.members.append(member)
+        for array in self.column.values():
+            array[row] = 0
+        for name in ("time_ms", "last_data_ms", "status_ms"):
+            self.column[name][row] = NEVER
+        self.column["face"][row] = -1
+        self.latched[row], self.allowed[row] = False, member.objective.allowed
+        return row
+
+    def _grow(self, rows: int) -> None:
+        for name, array in self.column.items():
+            self.column[name] = np.resize(array, rows) if len(array) else np.zeros(rows, np.int64)
+        latched = np.zeros((rows, self.latched.shape[1]), np.bool_)
+        latched[: len(self.latched)] = self.latched
+        allowed = np.ones(rows, np.float64)
+        allowed[: len(self.allowed)] = self.allowed
+        self.latched, self.allowed = latched, allowed
+
+    def take(self, rows: Ints, pane_ms: Ints, good: Ints, total: Ints, time_ms: int) -> tuple[Ints, int]:
+        """Apply deltas (rows may repeat) at the cohort's time. Answers (distinct rows touched, deltas too old to keep)."""
+        touched, inverse = np.unique(rows, return_inverse=True)
+        newest = np.full(len(touched), NEVER, np.int64)
+        np.maximum.at(newest, inverse, pane_ms)
+        now = self._move(touched, np.maximum(newest, time_ms))
+        counted = total != 0
+        seen = np.full(len(touched), NEVER, np.int64)
+        np.maximum.at(seen, inverse[counted], np.minimum(pane_ms + limits.PANE_MS, now[inverse])[counted])
+        last = self.column["last_data_ms"]
+        last[touched] = np.maximum(last[touched], seen)
+        too_old = self.history.add(rows, pane_ms, good, total)
+        return touched, too_old
+
+    def _move(self, rows: Ints, time_ms: Ints) -> Ints:
+        times = np.maximum(time_ms, self.column["time_ms"][rows])
+        self.column["time_ms"][rows] = times
+        self.history.advance(rows, times)
+        return times
+
+    def move_firing(self, time_ms: int) -> Ints:
+        """Move firing groups on when time entered a new pane; answers their rows."""
+        rows = np.array(sorted(self.firing), np.int64)
+        if not len(rows):
+            return rows
+        moved = rows[self.column["time_ms"][rows] // limits.PANE_MS < time_ms // limits.PANE_MS]
+        if len(moved):
+            self._move(moved, np.full(len(moved), time_ms, np.int64))
+        return moved
+
+    def gone_silent(self, present_ms: int) -> Ints:
+        """Rows of measured groups whose newest data has just become older than the freshness bound."""
+        if present_ms <= self.next_deadline_ms:
+            return np.zeros(0, np.int64)
+        rows = self.history.rows
+        last, unmeasured = self.column["last_data_ms"][:rows], self.column["unmeasured"][:rows] != 0
+        silent = ~unmeasured & (present_ms - self.freshness_ms > last)
+        fresh = last[~unmeasured & ~silent]
+        self.next_deadline_ms = int(fresh.min()) + self.freshness_ms if len(fresh) else -NEVER
+        return np.flatnonzero(silent)
+
+    def judged(self, rows: Ints, present_ms: int) -> tuple[Verdict, Shares, Ints]:
+        """Latch and unlatch rules, mark the unmeasured. Answers (verdict, sums, severity rank), by row given.
+
+        A rule latches when exceeded in a measured group; it unlatches when below in a measured short window.
+        """
+        sums = self.history.shares(rows, self.column["time_ms"][rows])
+        verdict = judge(self.policy, self.layout, sums, self.allowed[rows])
+        last = self.column["last_data_ms"][rows]
+        unmeasured = present_ms - self.freshness_ms > last
+        if not unmeasured.all():
+            self.next_deadline_ms = min(self.next_deadline_ms, int(last[~unmeasured].min()) + self.freshness_ms)
+        held = self.latched[rows] & ~(verdict.below & verdict.measured)
+        latched = np.where(unmeasured[:, None], self.latched[rows], held | verdict.exceeded)
+        self.latched[rows] = latched
+        self.column["unmeasured"][rows] = unmeasured
+        return verdict, sums, (latched * self._rank).max(axis=1, initial=0)
+
+    def faces(self, rows: Ints, rank: Ints) -> Ints:
+        """What each group shows, as one number: place in FACES times the number of severities, plus severity rank.
+
+        Unmeasured goes before exhausted, that before burning, that before healthy.
+        """
+        total = self.history.sum_total[rows, -1]
+        spent = total - self.history.sum_good[rows, -1]
+        exhausted = (total > 0) & (spent >= self.allowed[rows] * total)
+        unmeasured = self.column["unmeasured"][rows] != 0
+        face = np.where(unmeasured, UNMEASURED, np.where(exhausted, EXHAUSTED, np.where(rank > 0, BURNING, HEALTHY)))
+        return np.asarray(face * len(SEVERITIES) + rank, np.int64)
+
+    def state(self) -> tuple[dict[str, str], dict[str, Array]]:
+        """All state as texts and arrays, one row a group."""
+        rows = self.history.rows
+        arrays: dict[str, Array] = {f"col_{name}": array[:rows] for name, array in self.column.items()}
+        arrays |= {f"hist_{name}": array for name, array in self.history.arrays().items()}
+        arrays |= packed_groups([member.group for member in self.members])
+        arrays["latched"] = self.latched[:rows]
+        exemplars = json.dumps({str(row): traces for row, traces in sorted(self.exemplars.items())})
+        return {"policy": repr(self.policy), "exemplars": exemplars}, arrays
+
+    def take_over(self, row: int, saved: Saved, old: int) -> None:
+        """Give a new row the state of row `old` of a snapshot; under another policy, all but the history."""
+        for name, array in saved.columns.items():
+            self.column[name][row] = array[old]
+        if saved.policy == repr(self.policy):
+            self.latched[row] = saved.latched[old]
+            self.history.take_over(row, saved.history, old)
+        elif severity := int(saved.columns["severity"][old]):
+            self.latched[row, int(np.argmin(np.abs(self._rank - severity)))] = True
+        if traces := saved.exemplars.get(str(old)):
+            self.exemplars[row] = tuple(traces)
+        if self.column["state"][row] == State.FIRING:
+            self.firing.add(row)
+        if not self.column["unmeasured"][row]:
+            self.next_deadline_ms = min(self.next_deadline_ms, int(saved.columns["last_data_ms"][old]) + self.freshness_ms)
+
+    def coverage(self, sums: Shares, at: int) -> float:
+        """Share of the buckets of the first rule's long window that hold data, 0 to 1."""
+        width = self.layout.widths_ms[self.layout.ring_of[0]]
+        return min(1.0, int(sums.measured[at, 0]) * width / self.layout.windows_ms[0])
+
+    def burn_started_ms(self, row: int, short_ratio: float) -> int:
+        """Event time at which the present burn began, on the finest ring, in ms (start of a bucket).
+
+        CUSUM (E. S. Page, "Continuous inspection schemes", Biometrika 41, 1954): the sum of bad minus half the
+        present error ratio times total is held at zero from below; the burn began where it last left zero.
+        """
+        reference = max(float(self.allowed[row]), short_ratio / 2.0)
+        score, started = 0.0, int(self.column["time_ms"][row])
+        for start_ms, good, total in self.history.buckets(row, 0, NEVER):
+            before = score
+            score = max(0.0, score + (total - good) - reference * total)
+            started = start_ms if before == 0.0 < score else started
+        return started
+
+    def remember(self, row: int, traces: Sequence[str]) -> None:
+        """Keep the newest EXEMPLARS_MAX trace ids of a group."""
+        kept = [*dict.fromkeys([*traces, *self.exemplars.get(row, ())])]
+        self.exemplars[row] = tuple(kept[: limits.EXEMPLARS_MAX])
