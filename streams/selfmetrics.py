@@ -1,0 +1,76 @@
+"""Our own metrics: the one list of names, and the only file that imports prometheus_client.
+
+Labels are bounded: stage is one of three, partition is bounded by the topic, reasons are an enumeration of the rooms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from streams.chunk import Record
+
+_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+
+RECORDS = Counter("tocsin_input_records", "Kafka records applied", ["stage"])
+BYTES = Counter("tocsin_input_bytes", "Bytes of the records applied", ["stage"])
+APPLY = Counter("tocsin_apply_seconds", "Time spent applying records", ["stage"])
+LAG = Gauge("tocsin_lag_records", "Records between the fence and the end of the partition", ["stage", "partition"])
+EVENT_LAG = Gauge("tocsin_event_lag_seconds", "Now minus the newest event time, by kind of source", ["source_kind"])
+CHECKPOINT = Histogram("tocsin_checkpoint_seconds", "One checkpoint, deliveries included", ["stage"], buckets=_SECONDS)
+SNAPSHOT = Histogram("tocsin_snapshot_seconds", "Making a snapshot's bytes", ["stage"], buckets=_SECONDS)
+STATE_BYTES = Gauge("tocsin_state_bytes", "Bytes of the last snapshot", ["stage"])
+RESTORE = Histogram("tocsin_restore_seconds", "Loading one partition's state", ["stage"], buckets=_SECONDS)
+MEASUREMENTS = Counter("tocsin_measurements", "Measurements by what became of them", ["fate"])
+UNACCOUNTED = Gauge("tocsin_unaccounted_events", "Measurements accepted and not found again: 0 unless we are wrong")
+REFUSED = Counter("tocsin_refused_records", "Records copied to the dead letter or late topic", ["reason"])
+SERIES = Gauge("tocsin_series", "Active series", ["partition"])
+ROLLUPS = Counter("tocsin_rollups", "Rollup rows written", ["what"])
+TRANSITIONS = Counter("tocsin_alert_transitions", "Alert transitions", ["severity"])
+DELIVERIES = Counter("tocsin_deliveries", "Notification attempts by outcome", ["outcome"])
+RSS = Gauge("tocsin_rss_bytes", "Resident memory of this worker")
+
+
+class StageMetrics:
+    """What a stage reports."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._records, self._bytes, self._apply = RECORDS.labels(stage), BYTES.labels(stage), APPLY.labels(stage)
+        self._checkpoint, self._snapshot = CHECKPOINT.labels(stage), SNAPSHOT.labels(stage)
+        self.restores = 0
+
+    def applied(self, records: Sequence[Record], seconds: float) -> None:
+        """A chunk was applied."""
+        self._records.inc(len(records))
+        self._bytes.inc(sum(len(record.value) for record in records))
+        self._apply.inc(seconds)
+
+    def checkpointed(self, seconds: float, records: int) -> None:
+        """A checkpoint that covered `records` is done."""
+        self._checkpoint.observe(seconds)
+
+    def snapshot(self, seconds: float, size: int) -> None:
+        """A snapshot was made."""
+        self._snapshot.observe(seconds)
+        STATE_BYTES.labels(self._stage).set(size)
+
+    def restored(self, seconds: float, size: int) -> None:
+        """A partition's state was loaded."""
+        self.restores += 1
+        RESTORE.labels(self._stage).observe(seconds)
+        STATE_BYTES.labels(self._stage).set(size)
+
+    def lag(self, partition: int, records: int | None) -> None:
+        """How far behind; None while the end is unknown."""
+        if records is not None:
+            LAG.labels(self._stage, str(partition)).set(records)
+
+
+def fates(before: Mapping[str, int], now: Mapping[str, int]) -> None:
+    """Add what a step's counters gained since `before`."""
+    for fate, count in now.items():
+        gained = count - before.get(fate, 0)
+        if gained > 0:
+            MEASUREMENTS.labels(fate).inc(gained)

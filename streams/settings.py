@@ -1,0 +1,93 @@
+"""Settings: environment variables TOCSIN_* to one frozen value. A bad value stops the start with its name.
+
+Refuses to know defaults that belong to a room: time bounds and limits come from the room that enforces them.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from rollups.limits import Lateness, Limits
+
+PREFIX = "TOCSIN_"
+KindsMs = Annotated[tuple[int, int, int, int], NoDecode]
+_DEFAULT = Lateness()
+
+
+class BadSettings(SystemExit):
+    """A setting has a value that can't be used."""
+
+    def __init__(self, problems: list[str]) -> None:
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(f"tocsin can't start, bad settings in the environment:\n{lines}")
+        self.problems = problems
+
+
+class Settings(BaseSettings):
+    """Everything that an operator may change. Times in the unit that the name says."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    bootstrap: str = "127.0.0.1:9092"
+    application: str = "tocsin"
+    partitions: int = Field(4, ge=1, le=1_024)
+    replication: int = Field(1, ge=1, le=7)
+    session_timeout_s: float = Field(6.0, ge=1.0, le=300.0)
+    heartbeat_s: float = Field(1.0, gt=0.0, le=100.0)
+    instance: str = ""  # static group membership: stable name of this worker
+
+    lateness_ms: KindsMs = _DEFAULT.lateness_ms
+    horizon_ms: KindsMs = _DEFAULT.horizon_ms
+    grace_ms: int = Field(_DEFAULT.grace_ms, ge=0)
+    future_ms: int = Field(_DEFAULT.future_ms, ge=0)
+    max_series: int = Field(Limits().max_series, ge=1)
+
+    checkpoint_s: float = Field(0.5, gt=0.0, le=10.0)
+    snapshot_min_s: float = Field(1.0, gt=0.0)
+    snapshot_max_s: float = Field(10.0, gt=0.0)
+    snapshot_share: float = Field(0.05, gt=0.0, le=1.0)  # of the time, at most, for snapshots
+    delivery_timeout_s: float = Field(30.0, gt=0.0)
+    restore_timeout_s: float = Field(60.0, gt=0.0)
+    stuck_after_s: float = Field(30.0, gt=0.0)
+    max_chunk_records: int = Field(50_000, ge=1)
+    max_chunk_bytes: int = Field(16 << 20, ge=1 << 16)
+    max_unsaved_records: int = Field(2_000_000, ge=1)
+    max_decompressed_bytes: int = Field(64 << 20, ge=1 << 20)
+
+    slo_path: pathlib.Path = pathlib.Path("examples/slos")
+    channels_path: pathlib.Path | None = None
+    fingerprint: bool = False
+    registry_url: str = ""
+    sentry_dsn: str = ""
+    health_port: int = Field(0, ge=0, le=65_535)  # 0: none
+    log_format: str = Field("console", pattern="^(console|json)$")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @field_validator("lateness_ms", "horizon_ms", mode="before")
+    @classmethod
+    def _four_kinds(cls, value: object) -> object:
+        """'5000,5000,300000,30000': web, desktop, vehicle, other."""
+        return tuple(value.split(",")) if isinstance(value, str) else value
+
+    @property
+    def lateness(self) -> Lateness:
+        """The rollups room's time bounds."""
+        return Lateness(self.lateness_ms, self.horizon_ms, self.grace_ms, self.future_ms)
+
+    @property
+    def limits(self) -> Limits:
+        """The rollups room's limits."""
+        return Limits(max_series=self.max_series)
+
+
+def load(**overrides: object) -> Settings:
+    """Settings from the environment. Raises BadSettings, all problems at once, each with its variable's name."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = [f"{PREFIX}{str(p['loc'][0]).upper()}: {p['msg']} (found {p['input']!r})" for p in error.errors()]
+        raise BadSettings(problems) from error

@@ -1,0 +1,128 @@
+"""Every topic in one table, and the one place that creates them.
+
+What: name, cleanup, retention and special settings of each topic. Why: partition counts and cleanup policies are part
+of correctness here (state must be compacted, arrival must be stamped by the broker). It refuses to change a topic that
+exists: `drift` reports the difference, a person decides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from concurrent.futures import Future
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+TELEMETRY = "telemetry"
+PARTIALS = "telemetry.partials"
+ROLLUPS = "telemetry.rollups"
+SLO_STATUS = "slo.status"
+ALERTS = "alerts"
+INCIDENTS = "incidents"
+NOTIFICATIONS = "notifications"
+COMMANDS = "commands"
+LATE = "telemetry.late"
+DLQ = "telemetry.dlq"
+STATE_PREFIX = "tocsin.state."
+
+HOUR_MS = 3_600_000
+TIMEOUT_S = 30.0
+_COMPACT_QUICKLY = {"segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1", "max.compaction.lag.ms": "600000"}
+
+
+class TopicsUnavailable(RuntimeError):
+    """The broker did not create or describe the topics."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Topic:
+    """One topic of ours."""
+
+    name: str
+    what: str
+    retention_ms: int
+    compact: bool = False
+    extra: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def config(self) -> dict[str, str]:
+        """Broker-side settings, as strings."""
+        keeps_deleting = self.retention_ms > 0
+        policy = ["compact"] if self.compact else []
+        policy += ["delete"] if keeps_deleting else []
+        config = {"cleanup.policy": ",".join(policy), "max.message.bytes": str(8 << 20), **self.extra}
+        return config | ({"retention.ms": str(self.retention_ms)} if keeps_deleting else {})
+
+
+TOPICS: tuple[Topic, ...] = (
+    # LogAppendTime: arrival is stamped by the broker, so it is in the log and the same in every replay
+    Topic(TELEMETRY, "what sources emit", 24 * HOUR_MS, extra={"message.timestamp.type": "LogAppendTime"}),
+    Topic(PARTIALS, "a source partition's share of a pane", 6 * HOUR_MS),
+    Topic(ROLLUPS, "windows for analysts", 7 * 24 * HOUR_MS, compact=True),
+    Topic(SLO_STATUS, "budget and burn of each SLO group", 0, compact=True),
+    Topic(ALERTS, "alert transitions", 90 * 24 * HOUR_MS),
+    Topic(INCIDENTS, "incident transitions", 90 * 24 * HOUR_MS),
+    Topic(NOTIFICATIONS, "deliveries", 90 * 24 * HOUR_MS),
+    Topic(COMMANDS, "what people ask for", 90 * 24 * HOUR_MS),
+    Topic(LATE, "beyond the late horizon, original bytes", 7 * 24 * HOUR_MS),
+    Topic(DLQ, "unreadable, original bytes", 7 * 24 * HOUR_MS),
+    Topic(STATE_PREFIX + "aggregate", "snapshots", 0, compact=True, extra=_COMPACT_QUICKLY),
+    Topic(STATE_PREFIX + "merge", "snapshots", 0, compact=True, extra=_COMPACT_QUICKLY),
+    Topic(STATE_PREFIX + "notify", "snapshots", 0, compact=True, extra=_COMPACT_QUICKLY),
+)
+
+
+def admin(bootstrap: str) -> AdminClient:
+    """A Kafka admin client."""
+    return AdminClient({"bootstrap.servers": bootstrap})
+
+
+def ensure(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
+    """Create the topics that are missing; the names of those created. Raises TopicsUnavailable."""
+    wanted = [
+        NewTopic(topic.name, num_partitions=partitions, replication_factor=replication, config=topic.config)
+        for topic in TOPICS
+    ]
+    created = []
+    answers: dict[str, Future[None]] = admin(bootstrap).create_topics(wanted, operation_timeout=TIMEOUT_S)
+    for name, answer in answers.items():
+        try:
+            answer.result(TIMEOUT_S)
+            created.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise TopicsUnavailable(f"topic {name}: {error.args[0].str()} (broker {bootstrap})") from error
+    return created
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    """A topic that is not as the table says."""
+
+    topic: str
+    what: str
+    expected: str
+    found: str
+
+
+def drift(bootstrap: str, partitions: int) -> list[Drift]:
+    """Where the broker's topics differ from the table. Raises TopicsUnavailable."""
+    client = admin(bootstrap)
+    try:
+        known = client.list_topics(timeout=TIMEOUT_S).topics
+        found = [topic for topic in TOPICS if topic.name in known]
+        resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in found]
+        configs = {r.name: f.result(TIMEOUT_S) for r, f in client.describe_configs(resources).items()} if found else {}
+    except KafkaException as error:
+        raise TopicsUnavailable(f"broker {bootstrap}: {error.args[0].str()}") from error
+    answers = [Drift(t.name, "topic", "present", "missing") for t in TOPICS if t.name not in known]
+    for topic in found:
+        count = len(known[topic.name].partitions)
+        if count != partitions:
+            answers.append(Drift(topic.name, "partitions", str(partitions), str(count)))
+        for key, expected in topic.config.items():
+            value = configs[topic.name][key].value if key in configs[topic.name] else "(unset)"
+            if sorted(value.split(",")) != sorted(expected.split(",")):
+                answers.append(Drift(topic.name, key, expected, value))
+    return answers
