@@ -47,6 +47,7 @@ class FeedMode(enum.IntEnum):
     AT_LEAST = 5  # total 1, good if value >= threshold
     ABOVE = 6  # total 1, good if value > threshold
 
+
 MEASURE_KINDS = tuple(kind.name.lower() for kind in MeasureKind)
 SOURCE_KINDS = tuple(kind.name.lower() for kind in SourceKind)
 
