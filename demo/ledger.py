@@ -15,9 +15,9 @@ from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
+from tocsin import OnResult, Rejected, Transport
 
 from demo.wire import Batch, Identity, read_batch
-from tocsin import OnResult, Rejected, Transport
 
 WINDOW_MS = 10_000
 

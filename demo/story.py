@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 
 MASK = 2**64 - 1
+DAY_MS = 86_400_000
 
 
 def mix(value: int) -> int:
@@ -25,8 +26,7 @@ class Fault:
     """From `start_ms` to `end_ms` (event time), a share of what the target does goes wrong.
 
     kind "errors": target is a web service; "misbehaves": a vehicle software version; "offline": a fleet, which sends
-    nothing; "delayed": a vehicle, which sends what it measured only at `deliver_ms`; "lost_contact": the same, past
-    the late horizon.
+    nothing; "delayed": a vehicle, which sends what it measured only at `deliver_ms` (with its original times).
     """
 
     kind: str
@@ -80,11 +80,19 @@ def script(live_ms: int, seed: int, pace: float = 1.0) -> Story:
     return Story(
         seed,
         (
-            Fault("offline", "west", at(4), live_ms + 86_400_000, title="fleet west loses its network"),
-            Fault("errors", "shop", at(10), at(45), 0.6, title="service shop answers 5xx"),
-            Fault("misbehaves", "4.2", at(16), at(50), 0.7, title="software 4.2 reports bad signals"),
-            Fault("delayed", "vehicle-07", live_ms - 420_000, live_ms - 240_000, deliver_ms=live_ms - 60_000),
+            Fault("offline", "west", at(4), live_ms + DAY_MS, title="fleet west loses its network"),
+            Fault("errors", "shop", at(10), at(40), 0.8, title="service shop answers 5xx"),
+            Fault("misbehaves", "4.2", at(16), at(52), 0.9, title="vehicle software 4.2 sends bad signals"),
+            Fault("delayed", "vehicle-08", live_ms - 420_000, live_ms - 240_000, deliver_ms=live_ms - 60_000),
             Fault("delayed", "vehicle-12", live_ms - 720_000, live_ms - 660_000, deliver_ms=live_ms - 5_000),
-            Fault("delayed", "vehicle-03", at(-90), at(6), deliver_ms=at(30), title="vehicle-03 in a tunnel"),
+            Fault("delayed", "vehicle-03", at(-90), at(6), deliver_ms=at(30), title="vehicle-03 is in a tunnel"),
+            Fault(
+                "delayed",
+                "vehicle-05",
+                live_ms - 7_200_000,
+                live_ms - 7_180_000,
+                deliver_ms=at(25),
+                title="vehicle-05 sends what it measured two hours ago",
+            ),
         ),
     )

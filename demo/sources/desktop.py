@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import psutil
-
 from tocsin import Client
 
 #: What one reading holds: gauges and totals that only grow, by name.

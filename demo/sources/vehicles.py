@@ -13,8 +13,9 @@ import gzip
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from demo.story import Story
 from tocsin import Client
+
+from demo.story import Story
 
 DRIVES = Path(__file__).parent.parent / "data" / "vehicle_drives.csv.gz"
 
@@ -84,8 +85,10 @@ class Vehicle:
     def emit(self, start_ms: int, end_ms: int, interval_ms: int) -> None:
         """Record what this vehicle sends in the slice: the present, and what a lost connection held back."""
         for fault in self.story.deliveries(self.name, start_ms, end_ms):
+            self.client.flush(0)  # old and new measurements in one record would share its fate
             for time_ms in self.times(fault.start_ms, fault.end_ms, interval_ms):
                 self.record(time_ms, interval_ms)
+            self.client.flush(0)
         for time_ms in self.times(start_ms, end_ms, interval_ms):
             if not self.story.silent("delayed", self.name, time_ms):
                 self.record(time_ms, interval_ms)

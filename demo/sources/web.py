@@ -13,8 +13,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from demo.story import Story, mix
 from tocsin import Client, Outcome
+
+from demo.story import Story, mix
 
 LOG = Path(__file__).parent.parent / "data" / "web_access.log.gz"
 INSTANCES = 2  # of each service

@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from demo.wire import read_batch
 from tocsin import Client, InvalidLabel, InvalidName, InvalidOption, InvalidSource, MemoryTransport
+
+from demo.wire import read_batch
 
 SOURCE_TREE = str(Path(__file__).parents[2] / "client" / "src")
 

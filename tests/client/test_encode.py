@@ -11,11 +11,12 @@ from typing import Any
 
 import fastavro
 import pytest
-from demo.wire import read_batch
 from tocsin import limits
 from tocsin.encode import SCHEMA_FILE, Encoder
 from tocsin.names import Definition
 from tocsin.recorder import Row
+
+from demo.wire import read_batch
 
 RESOURCE: dict[str, Any] = {
     "service": "shop",

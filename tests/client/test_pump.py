@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 
 import pytest
-from demo.wire import Batch, read_batch
 from tocsin import Client, Full, MemoryTransport, OnResult, Rejected, limits
+
+from demo.wire import Batch, read_batch
 
 
 class Slow:

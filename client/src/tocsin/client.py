@@ -7,14 +7,13 @@ option, name or label is an error at once.
 
 from __future__ import annotations
 
-import atexit
 import os
 from collections.abc import Mapping
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from tocsin import limits, names
+from tocsin import lifecycle, limits, names
 from tocsin.encode import Encoder
 from tocsin.errors import InvalidOption
 from tocsin.instruments import Counter, Gauge, Histogram, Instrument, Outcome
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from typing import Self
 
 _I = TypeVar("_I", bound=Instrument)
-_open: list[Client] = []  # clients that exit and fork have to think of
 
 
 class Client:
@@ -80,8 +78,7 @@ class Client:
             self._recorder, self._series.definitions, self._encoder(), self._transport, batch_size, buffer_bytes,
             flush_interval, self._report_refusals,
         )  # fmt: skip
-        _install_hooks()
-        _open.append(self)
+        lifecycle.join(lifecycle.Member(self.close, self._pump, self._start_afresh))
 
     def counter(self, name: str, /, unit: str = "1", **labels: object) -> Counter:
         """The counter of that name, unit and labels. Raises InvalidName, InvalidLabel."""
@@ -116,8 +113,7 @@ class Client:
         close = getattr(self._transport, "close", None)
         if close is not None:
             close()
-        if self in _open:
-            _open.remove(self)
+        lifecycle.leave(self._pump)
         return done
 
     def __enter__(self) -> Self:
@@ -194,7 +190,7 @@ class Client:
                 self._reported[reason] = refused[reason]
                 self.counter("tocsin.client.refused", "{measurement}", reason=reason).add(new)
 
-    def _after_fork(self) -> None:
+    def _start_afresh(self) -> None:
         """In a forked child: nothing recorded, nothing pending, a new boot id, and no thread until the first call."""
         self._series.after_fork()
         self._recorder.reset()
@@ -205,7 +201,7 @@ class Client:
             after_fork()
 
 
-def _check_range(option: str, value: float, least: float, most: float) -> None:
+def _check_range(option: str, value: object, least: float, most: float) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
         raise InvalidOption(f"{option}={value!r}; between {least} and {most} is expected")
 
@@ -222,46 +218,3 @@ def _resource(
         "source_kind": names.source_kind(kind),
         "attributes": dict(names.labels(dict(attributes))),
     }
-
-
-_hooked = False
-
-
-def _install_hooks() -> None:
-    """Once a process: flush at exit, hold still over a fork, start afresh in the child."""
-    global _hooked
-    if not _hooked:
-        _hooked = True
-        atexit.register(_at_exit)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(
-                before=_before_fork, after_in_parent=_after_fork_parent, after_in_child=_after_fork_child
-            )
-
-
-def _at_exit() -> None:
-    """Close every client within one deadline for all of them."""
-    deadline = monotonic() + limits.EXIT_DEADLINE
-    for client in _open.copy():
-        client.close(timeout=max(0.0, deadline - monotonic()))
-
-
-_held: list[Client] = []  # clients whose pump is held still by the fork under way
-
-
-def _before_fork() -> None:
-    """Wait (not for ever) until no batch is half encoded, so that the child's copy of memory is whole."""
-    for client in _open:
-        if client._pump.lock.acquire(timeout=limits.FORK_WAIT):
-            _held.append(client)
-
-
-def _after_fork_parent() -> None:
-    while _held:
-        _held.pop()._pump.lock.release()
-
-
-def _after_fork_child() -> None:
-    _held.clear()
-    for client in _open:
-        client._after_fork()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from tocsin import limits
 from tocsin.errors import InvalidLabel, InvalidName, InvalidSource
@@ -34,7 +35,7 @@ def encodable(text: str) -> bool:
     return True
 
 
-def metric(name: str) -> str:
+def metric(name: object) -> str:
     """The name itself, if it may be a metric's. Raises InvalidName."""
     if not isinstance(name, str) or not _METRIC(name):
         raise InvalidName(f"{name!r}; a metric is letters, digits and _ . : / -, and begins with a letter or _")
@@ -43,14 +44,14 @@ def metric(name: str) -> str:
     return name
 
 
-def unit(name: str) -> str:
+def unit(name: object) -> str:
     """The unit itself, if it is one (UCUM spelling is usual, `1` for a bare count). Raises InvalidName."""
     if not isinstance(name, str) or not name or len(name) > limits.UNIT_CHARS or not encodable(name):
         raise InvalidName(f"unit {name!r}; a unit is 1 to {limits.UNIT_CHARS} characters of text")
     return name
 
 
-def labels(given: Mapping[str, object], reserved: int = 0) -> tuple[tuple[str, str], ...]:
+def labels(given: Mapping[Any, object], reserved: int = 0) -> tuple[tuple[str, str], ...]:
     """Checked labels, sorted by key. Integers become decimal text. `reserved`: places taken by the resource.
 
     Raises InvalidLabel.
@@ -75,14 +76,14 @@ def labels(given: Mapping[str, object], reserved: int = 0) -> tuple[tuple[str, s
     return tuple(sorted(checked))
 
 
-def attribute(key: str, value: str) -> str:
+def attribute(key: str, value: object) -> str:
     """A resource attribute's value, if acceptable. Raises InvalidSource."""
     if not isinstance(value, str) or len(value) > limits.LABEL_VALUE_CHARS or not encodable(value):
         raise InvalidSource(f"{key}={value!r}; text of up to {limits.LABEL_VALUE_CHARS} characters is expected")
     return value
 
 
-def source(name: str) -> str:
+def source(name: object) -> str:
     """The source id itself, if acceptable. Raises InvalidSource."""
     if not isinstance(name, str) or not name or len(name) > limits.SOURCE_CHARS or not encodable(name):
         raise InvalidSource(f"{name!r}; a source id is 1 to {limits.SOURCE_CHARS} characters of text")

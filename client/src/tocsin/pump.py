@@ -94,7 +94,7 @@ class Pump:
                     break
                 try:
                     self._admit(self.encoder.encode(rows, self.definitions))
-                except Exception as error:  # a fault of ours must neither end the thread nor go unseen
+                except Exception as error:  # noqa: BLE001 - a fault of ours must neither end the thread nor go unseen
                     self._lose(len(rows), f"unencodable: {type(error).__name__}")
                 self._send_waiting()
         self.transport.flush(0)
@@ -121,7 +121,7 @@ class Pump:
                 self.waiting.insert(0, batch)
                 self._back_off()
                 return
-            except Exception as error:  # whatever it is, its result is unknown: the batch is kept
+            except Exception as error:  # noqa: BLE001 - whatever it is, its result is unknown: the batch is kept
                 self.results.put((batch, error))
                 self._collect()
                 if self.waiting:

@@ -106,7 +106,7 @@ class Recorder:
             rows.append((series, time_ms, float(value), outcome, trace))
             if waiting % self.wake_at == self.wake_at - 1:
                 self.wakeups.put(None)
-        except Exception:  # a wrong type, whatever its own methods raise: the host must not notice
+        except Exception:  # noqa: BLE001 - a wrong type, whatever its own methods raise: the host must not notice
             self.refuse("type")
 
     def add(self, tally: Tally, amount: float, time_ms: int | None) -> None:
@@ -125,7 +125,7 @@ class Recorder:
                         return
                     tally.pending = amount
                 self.put(tally.series, total - amount, NO_OUTCOME, None, None)
-        except Exception:
+        except Exception:  # noqa: BLE001 - as in put
             self.refuse("type")
 
     def trace(self, trace_id: bytes | str) -> bytes:

@@ -1,0 +1,203 @@
+"""Audit: what came out of the platform, compared with the ledger.
+
+What: reads rollups of ten seconds (per series and window the highest revision), the too-late and the refused records
+with its own consumer, and compares cell by cell. Why: count, integer sum, extremes and fingerprint together prove that
+every acknowledged measurement was aggregated once, or is accounted for elsewhere. It refuses product code: records are
+read by their schema files alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import numpy as np
+from confluent_kafka import Consumer, TopicPartition
+
+from demo.ledger import WINDOW_MS, Cell, Cells, add, cells_of
+from demo.wire import Identity, NotARecord, body, read_batch, read_definition
+
+AVRO = Path(__file__).parent.parent / "schemas" / "avro"
+TOPICS: Mapping[str, str] = {
+    "telemetry.rollups": "rollup_batch.avsc",
+    "telemetry.late": "late_record.avsc",
+    "telemetry.dlq": "dead_letter.avsc",
+}
+FRACTION = 2**40  # units of `sum_frac` in one unit of the measurement
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Difference:
+    """One cell that is not as it should be."""
+
+    series: Identity
+    start_ms: int
+    sent: Cell | None
+    found: Cell | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """The comparison in measurements. `lost`: sent, not found. `doubled`: found more often than sent. `invented`: in a
+    cell to which nothing was sent. `altered`: the right number of measurements, but not the same ones."""
+
+    aggregated: int
+    late: int
+    dead_lettered: int
+    lost: int
+    doubled: int
+    invented: int
+    altered: int
+    differences: list[Difference]
+
+    @property
+    def exact(self) -> bool:
+        """Whether everything that was sent was found, once."""
+        return not (self.lost or self.doubled or self.invented or self.altered)
+
+
+def load(name: str) -> Any:
+    """A schema file, parsed."""
+    return fastavro.parse_schema(json.loads((AVRO / name).read_text("utf-8")))
+
+
+def compare(truth: Cells, aggregated: Cells, late: Cells, dead_lettered: int) -> Verdict:
+    """Cell by cell: what was sent against what was aggregated or was too late."""
+    found = dict(aggregated)
+    for key, cell in late.items():
+        add(found, key, cell)
+    lost = doubled = invented = altered = 0
+    differences: list[Difference] = []
+    for key in truth.keys() | found.keys():
+        sent, out = truth.get(key), found.get(key)
+        if sent == out:
+            continue
+        differences.append(Difference(*key, sent, out))
+        expected, present = sent.count if sent else 0, out.count if out else 0
+        lost += max(0, expected - present)
+        invented += present if sent is None else 0
+        doubled += max(0, present - expected) if sent else 0
+        altered += present == expected
+    differences.sort(key=lambda difference: (difference.start_ms, difference.series))
+    return Verdict(
+        sum(cell.count for cell in aggregated.values()), sum(cell.count for cell in late.values()), dead_lettered,
+        lost, doubled, invented, altered, differences,
+    )  # fmt: skip
+
+
+class Audit:
+    """Everything that has come out so far; `read` takes one message, `compare` may be called at any time."""
+
+    def __init__(self) -> None:
+        self._schemas = {topic: load(name) for topic, name in TOPICS.items()}
+        self._found: dict[tuple[bytes, int], tuple[int, Cell]] = {}  # (definition, start) -> (revision, cell)
+        self._late: dict[tuple[int, int], bytes] = {}  # (partition, offset) -> original
+        self._dead: dict[tuple[int, int], str] = {}  # (partition, offset) -> reason
+        self._identities: dict[bytes, Identity] = {}
+        self.rollups = 0  # rows read, all revisions
+        self.regressions = 0  # a final window that was said to be provisional later, at a higher revision
+
+    def read(self, topic: str, value: bytes) -> None:
+        """Take in one message of one of `TOPICS`."""
+        record: Any = fastavro.schemaless_reader(io.BytesIO(value[body(value) :]), self._schemas[topic], None)
+        if topic == "telemetry.rollups":
+            if record["window_ms"] == WINDOW_MS:
+                self._read_rollup(record["cells"])
+            return
+        place = (record["partition"], record["offset"])
+        if topic == "telemetry.late":
+            self._late[place] = record["original"]
+        else:
+            self._dead[place] = record["reason"]
+
+    def _read_rollup(self, columns: Mapping[str, bytes]) -> None:
+        def column(name: str, dtype: str) -> list[Any]:
+            return np.frombuffer(columns[name], dtype).tolist()  # type: ignore[no-any-return]
+
+        definitions, begin = columns["definition_bytes"], 0
+        rows = zip(
+            column("pane_ms", "<i8"), column("revision", "<i4"), column("count", "<i8"), column("sum_whole", "<i8"),
+            column("sum_frac", "<i8"), column("low", "<f8"), column("high", "<f8"), column("fingerprint", "<u8"),
+            column("definition_end", "<i4"), strict=True,
+        )  # fmt: skip
+        for start, revision, count, whole, fraction, low, high, fingerprint, end in rows:
+            self.rollups += 1
+            key = (definitions[begin:end], start)
+            begin = end
+            before = self._found.get(key)
+            if before is None or revision >= before[0]:
+                total = whole if fraction == 0 else whole + fraction / FRACTION
+                self._found[key] = (revision, Cell(count, total, low, high, fingerprint))
+
+    def found(self) -> Cells:
+        """What was aggregated, by series and window."""
+        cells: Cells = {}
+        for (definition, start), (_, cell) in self._found.items():
+            if definition not in self._identities:
+                self._identities[definition] = read_definition(definition)
+            if cell.count:
+                add(cells, (self._identities[definition], start), cell)
+        return cells
+
+    def late(self) -> Cells:
+        """What was too late for its window, by series and window."""
+        cells: Cells = {}
+        for original in self._late.values():
+            try:
+                batch = read_batch(original)
+            except NotARecord:
+                continue
+            for key, cell in cells_of(batch):
+                add(cells, key, cell)
+        return cells
+
+    def compare(self, truth: Cells) -> Verdict:
+        """The verdict on everything that has come out so far."""
+        return compare(truth, self.found(), self.late(), len(self._dead))
+
+    @property
+    def dead_letters(self) -> list[str]:
+        """Reasons of the refused records."""
+        return sorted(self._dead.values())
+
+
+class TopicReader:
+    """A consumer of an audit's topics from where they ended when it was made (or from their beginning)."""
+
+    def __init__(self, bootstrap: str, topics: list[str], from_beginning: bool = False) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": f"tocsin-demo-{time.time_ns()}",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 50,
+            }
+        )
+        places = []
+        described = self._consumer.list_topics(timeout=20).topics
+        for topic in topics:
+            for partition in described[topic].partitions:
+                place = TopicPartition(topic, partition)
+                low, high = self._consumer.get_watermark_offsets(place, timeout=20)
+                places.append(TopicPartition(topic, partition, low if from_beginning else high))
+        self._consumer.assign(places)
+
+    def poll(self, most: int = 500, timeout: float = 0.1) -> list[tuple[str, int, int, bytes]]:
+        """Up to `most` messages: (topic, partition, timestamp ms, value). Empty when nothing comes in time."""
+        out = []
+        for message in self._consumer.consume(most, timeout):
+            value = message.value()
+            if message.error() is None and value is not None:
+                out.append((message.topic() or "", message.partition() or 0, message.timestamp()[1], bytes(value)))
+        return out
+
+    def close(self) -> None:
+        """Leave."""
+        self._consumer.close()
