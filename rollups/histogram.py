@@ -70,7 +70,7 @@ def span(scale: int = HISTOGRAM_SCALE) -> int:
 
 
 def bounds(codes: NDArray[np.int32], scale: int = HISTOGRAM_SCALE) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(low, high) of each bucket, low < high, shapes (n,). A positive bucket holds its high edge, a negative its low."""
+    """(low, high) of each bucket, low < high, shapes (n,). A positive bucket holds its high edge, a negative low."""
     size = float(1 << scale)
     magnitude = np.abs(codes.astype(np.float64))
     outer = np.exp2(magnitude / size - HISTOGRAM_LOW_EXPONENT)

@@ -26,12 +26,14 @@ HISTOGRAM_LOW_EXPONENT: Final = 40  # |value| <= 2**-40 is zero to a histogram: 
 HISTOGRAM_HIGH_EXPONENT: Final = 43
 
 MAX_SERIES: Final = 1_000_000  # of one source partition, all kinds together; more go to the overflow series
+MAX_OVERFLOW_SERIES: Final = 4_096  # one for each metric, kind and unit; more go to one a kind
 MAX_PRODUCERS: Final = 262_144  # (source, boot) pairs remembered by dedupe in one partition
 PRODUCER_MEMORY_MS: Final = 24 * 3_600_000  # a producer silent for longer (broker time) is forgotten
 MAX_GAPS: Final = 64  # holes remembered in one producer's sequence
 IDLE_SERIES_MS: Final = 3_600_000  # a series untouched for longer (broker time) may be evicted
 PENDING_HISTOGRAM_ROWS: Final = 1 << 19  # rows kept unsorted in a pane before they are consolidated
 PENDING_EXEMPLAR_ROWS: Final = 1 << 14
+MAX_OPEN_PANES: Final = 96  # more are looked through for due ones before a drain: replays of long silences
 MAX_ROWS_BETWEEN_CARRIES: Final = 1 << 22  # (2**22 + 1) halves of 2**40 stay far inside int64
 
 IDLE_AFTER_MS: Final = 2_000  # a kind is idle when nothing of it came for this long
@@ -42,7 +44,7 @@ SLOW_LATENESS_MS: Final = 10_000  # kinds that wait longer than this get provisi
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Lateness:
-    """Time bounds by kind of source, in ms, index = SourceKind. Settings of the shell; the defaults are the design's."""
+    """Time bounds by kind of source, in ms, index = SourceKind. Settings of the shell; defaults of the design."""
 
     lateness_ms: tuple[int, int, int, int] = (5_000, 5_000, 300_000, 30_000)
     horizon_ms: tuple[int, int, int, int] = (600_000, 600_000, 3_600_000, 600_000)

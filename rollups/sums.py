@@ -31,7 +31,7 @@ def split(values: NDArray[np.float64]) -> Limbs:
 
 
 def carry(whole: NDArray[np.int64], frac: NDArray[np.int64]) -> Limbs:
-    """The one canonical form of the same sum: 0 <= frac < 2**40. Limbs may come from up to 2**23 uncarried additions."""
+    """The one canonical form of the same sum: 0 <= frac < 2**40. Limbs may hold up to 2**23 uncarried additions."""
     return whole + (frac >> _SHIFT), frac & _MASK
 
 
