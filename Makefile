@@ -40,7 +40,7 @@ types: $(STAMP)
 	@$(BIN)/mypy
 
 imports: $(STAMP)
-	@PYTHONPATH=.:client/src $(BIN)/lint-imports --no-timing
+	@PYTHONPATH=.:client/src $(BIN)/lint-imports --no-logo
 
 format: $(STAMP) ## rewrite the code in the house's form
 	@$(BIN)/ruff check --fix --exit-zero --quiet .
