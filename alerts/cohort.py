@@ -96,25 +96,20 @@ class Cohort:
         allowed[: len(self.allowed)] = self.allowed
         self.latched, self.allowed = latched, allowed
 
-    def take(self, rows: Ints, pane_ms: Ints, good: Ints, total: Ints, time_ms: int) -> tuple[Ints, int]:
-        """Apply deltas (rows may repeat) at the cohort's time. Answers (distinct rows touched, deltas too old to keep)."""
-        touched, inverse = np.unique(rows, return_inverse=True)
-        newest = np.full(len(touched), NEVER, np.int64)
-        np.maximum.at(newest, inverse, pane_ms)
-        now = self._move(touched, np.maximum(newest, time_ms))
+    def take(self, touched: Ints, rows: Ints, pane_ms: Ints, good: Ints, total: Ints, time_ms: int) -> int:
+        """Apply deltas at the cohort's time. `touched` are the distinct rows. Answers how many deltas are too old to keep."""
+        now = self.column["time_ms"]
+        np.maximum.at(now, rows, pane_ms)
+        self._move(touched, np.full(len(touched), time_ms, np.int64))
         counted = total != 0
-        seen = np.full(len(touched), NEVER, np.int64)
-        np.maximum.at(seen, inverse[counted], np.minimum(pane_ms + limits.PANE_MS, now[inverse])[counted])
-        last = self.column["last_data_ms"]
-        last[touched] = np.maximum(last[touched], seen)
-        too_old = self.history.add(rows, pane_ms, good, total)
-        return touched, too_old
+        seen = np.minimum(pane_ms + limits.PANE_MS, now[rows])
+        np.maximum.at(self.column["last_data_ms"], rows[counted], seen[counted])
+        return self.history.add(rows, pane_ms, good, total)
 
-    def _move(self, rows: Ints, time_ms: Ints) -> Ints:
+    def _move(self, rows: Ints, time_ms: Ints) -> None:
         times = np.maximum(time_ms, self.column["time_ms"][rows])
         self.column["time_ms"][rows] = times
         self.history.advance(rows, times)
-        return times
 
     def move_firing(self, time_ms: int) -> Ints:
         """Move firing groups on when time entered a new pane; answers their rows."""

@@ -130,20 +130,21 @@ class Evaluator:
         """Put deltas into the histories. Answers the rows touched, by number of the cohort."""
         groups, first, inverse = np.unique(deltas.group, return_index=True, return_inverse=True)
         places = [self._place(int(group), deltas, int(row)) for group, row in zip(groups, first, strict=True)]
-        cohort_of = np.array([place[0].number if place else -1 for place in places], np.int64)[inverse]
-        row_of = np.array([place[1] if place else -1 for place in places], np.int64)[inverse]
+        cohort_of = np.array([place[0].number if place else -1 for place in places], np.int64)
+        row_of = np.array([place[1] if place else -1 for place in places], np.int64)
         pane_ms, good, total = (np.asarray(column, np.int64) for column in (deltas.pane_ms, deltas.good, deltas.total))
         touched: dict[int, Ints] = {}
-        for number in np.unique(cohort_of):
-            mine = cohort_of == number
+        for number in sorted(set(cohort_of.tolist())):
+            ours = cohort_of == number
+            mine = ours[inverse]
             if number < 0:
                 self.counters["unplaced"] += int(mine.sum())
                 continue
-            cohort = self.cohorts[number]
-            time_ms = self._time_ms(cohort.kind, moment)
-            rows, too_old = cohort.take(row_of[mine], pane_ms[mine], good[mine], total[mine], time_ms)
-            touched[int(number)] = rows
-            self.counters["too_old"] += too_old
+            cohort, rows = self.cohorts[number], row_of[inverse[mine]]
+            touched[number] = np.sort(row_of[ours])
+            self.counters["too_old"] += cohort.take(
+                touched[number], rows, pane_ms[mine], good[mine], total[mine], self._time_ms(cohort.kind, moment)
+            )
         return touched
 
     def _place(self, group: int, deltas: Deltas, row: int) -> tuple[Cohort, int] | None:
@@ -195,7 +196,8 @@ class Evaluator:
 
     def _judge(self, cohort: Cohort, touched: Ints, present_ms: int, moment: Moment) -> list[Output]:
         moved = cohort.move_firing(self._time_ms(cohort.kind, moment))
-        rows = np.union1d(np.union1d(touched, moved), cohort.gone_silent(present_ms)).astype(np.int64)
+        silent = cohort.gone_silent(present_ms)
+        rows = np.unique(np.concatenate((touched, moved, silent))) if len(moved) or len(silent) else touched
         if not len(rows):
             return []
         self.counters["judged"] += len(rows)

@@ -97,6 +97,11 @@ class History:
         self.sum_good = np.zeros((0, len(layout.windows_ms)), np.int64)
         self.sum_total = np.zeros((0, len(layout.windows_ms)), np.int64)
         self.measured = np.zeros((0, len(layout.windows_ms)), np.int64)
+        ring_of = np.array(layout.ring_of, np.int64)
+        self._widths = np.array(layout.widths_ms, np.int64)
+        self._window_widths = self._widths[ring_of]
+        self._lengths = np.array(layout.windows_ms, np.int64)
+        self._windows = [np.flatnonzero(ring_of == ring) for ring in range(len(layout.slots))]
 
     def add_group(self) -> int:
         """A new, empty group; answers its row."""
@@ -124,20 +129,23 @@ class History:
 
     def advance(self, rows: Ints, time_ms: Ints) -> None:
         """Move groups on to event times (one each; rows are distinct). Time of a group never goes back."""
-        for ring, width in enumerate(self.layout.widths_ms):
-            head = np.maximum(time_ms // width, self.head[rows, ring])
-            windows = [at for at, of in enumerate(self.layout.ring_of) if of == ring]
-            tails = {at: np.maximum((time_ms - self.layout.windows_ms[at]) // width, self.tail[rows, at]) for at in windows}
-            far = head - self.head[rows, ring] > _STEPS_MAX
+        head = np.maximum(time_ms[:, None] // self._widths, self.head[rows])
+        tail = np.maximum((time_ms[:, None] - self._lengths) // self._window_widths, self.tail[rows])
+        late = (tail != self.tail[rows]).any(axis=0)
+        ahead = head - self.head[rows]
+        for ring, windows in enumerate(self._windows):
+            if not (ahead[:, ring].any() or late[windows].any()):
+                continue
+            far = ahead[:, ring] > _STEPS_MAX
             if far.any():
-                self._jump(ring, rows[far], head[far], {at: tail[far] for at, tail in tails.items()})
-            near = ~far
-            if near.any():
-                self._walk(ring, rows[near], head[near], {at: tail[near] for at, tail in tails.items()})
+                self._jump(ring, rows[far], head[far, ring], tail[far])
+            if not far.all():
+                self._walk(ring, rows[~far], head[~far, ring], tail[~far])
 
-    def _walk(self, ring: int, rows: Ints, head: Ints, tails: dict[int, Ints]) -> None:
+    def _walk(self, ring: int, rows: Ints, head: Ints, tails: Ints) -> None:
         slots, good, total = self.layout.slots[ring], self.good[ring], self.total[ring]
-        for at, tail in tails.items():
+        for at in self._windows[ring]:
+            tail = tails[:, at]
             behind = self.tail[rows, at] < tail
             while behind.any():
                 moved = rows[behind]
@@ -157,7 +165,7 @@ class History:
             total[moved, slot] = 0
             behind = self.head[rows, ring] < head
 
-    def _jump(self, ring: int, rows: Ints, head: Ints, tails: dict[int, Ints]) -> None:
+    def _jump(self, ring: int, rows: Ints, head: Ints, tails: Ints) -> None:
         slots = self.layout.slots[ring]
         bucket = head[:, None] - (head[:, None] - np.arange(slots)) % slots  # bucket that each slot stands for
         stale = bucket > self.head[rows, ring][:, None]
@@ -165,42 +173,40 @@ class History:
         total = np.where(stale, 0, self.total[ring][rows])
         self.good[ring][rows], self.total[ring][rows] = good, total
         self.head[rows, ring] = head
-        for at, tail in tails.items():
-            inside = bucket >= tail[:, None]
-            self.tail[rows, at] = tail
+        for at in self._windows[ring]:
+            inside = bucket >= tails[:, at][:, None]
+            self.tail[rows, at] = tails[:, at]
             self.sum_good[rows, at] = np.where(inside, good, 0).sum(1)
             self.sum_total[rows, at] = np.where(inside, total, 0).sum(1)
             self.measured[rows, at] = (inside & (total != 0)).sum(1)
 
     def add(self, rows: Ints, pane_ms: Ints, good: Ints, total: Ints) -> int:
         """Add deltas (rows may repeat; panes at or before each group's time). Answers how many were too old for all rings."""
-        kept_anywhere = np.zeros(len(rows), np.bool_)
-        for ring, width in enumerate(self.layout.widths_ms):
-            slots, bucket = self.layout.slots[ring], pane_ms // width
-            kept = (bucket > self.head[rows, ring] - slots) & (bucket <= self.head[rows, ring])
-            kept_anywhere |= kept
-            if not kept.any():
-                continue
-            key, inverse = np.unique(rows[kept] * slots + bucket[kept] % slots, return_inverse=True)
-            more_good, more_total = np.zeros(len(key), np.int64), np.zeros(len(key), np.int64)
-            np.add.at(more_good, inverse, good[kept])
-            np.add.at(more_total, inverse, total[kept])
-            at_bucket = np.zeros(len(key), np.int64)
-            at_bucket[inverse] = bucket[kept]
-            self._put(ring, key // slots, at_bucket, more_good, more_total)
-        return int(len(rows) - kept_anywhere.sum())
+        too_old = 0
+        for turn in turns(rows):
+            kept = np.zeros(len(turn), np.bool_)
+            for ring in range(len(self.layout.slots)):
+                kept |= self._put(ring, rows[turn], pane_ms[turn], good[turn], total[turn])
+            too_old += int(len(turn) - kept.sum())
+        return too_old
 
-    def _put(self, ring: int, rows: Ints, bucket: Ints, good: Ints, total: Ints) -> None:
+    def _put(self, ring: int, rows: Ints, pane_ms: Ints, good: Ints, total: Ints) -> NDArray[np.bool_]:
+        """Add to one ring, at most one delta a row. Answers which were not too old for it."""
+        bucket, head = pane_ms // self.layout.widths_ms[ring], self.head[rows, ring]
+        kept: NDArray[np.bool_] = (bucket > head - self.layout.slots[ring]) & (bucket <= head)
+        if not kept.all():
+            rows, bucket, good, total = rows[kept], bucket[kept], good[kept], total[kept]
         slot = bucket % self.layout.slots[ring]
         before = self.total[ring][rows, slot]
         self.good[ring][rows, slot] += good
         self.total[ring][rows, slot] = before + total
         appeared = (before + total != 0).astype(np.int64) - (before != 0)
-        for at in (at for at, of in enumerate(self.layout.ring_of) if of == ring):
-            inside = bucket >= self.tail[rows, at]
-            np.add.at(self.sum_good[:, at], rows[inside], good[inside])
-            np.add.at(self.sum_total[:, at], rows[inside], total[inside])
-            np.add.at(self.measured[:, at], rows[inside], appeared[inside])
+        cell = rows[:, None], self._windows[ring]
+        inside = bucket[:, None] >= self.tail[cell]
+        self.sum_good[cell] += inside * good[:, None]
+        self.sum_total[cell] += inside * total[:, None]
+        self.measured[cell] += inside * appeared[:, None]
+        return kept
 
     def sums(self, rows: Ints) -> Sums:
         """The window sums of these groups, shape (groups, windows)."""
@@ -209,12 +215,12 @@ class History:
     def shares(self, rows: Ints, time_ms: Ints) -> Shares:
         """What lies in [t - W, t) of each group's time t, by group and window. The times are those of `advance`."""
         good, total = self.sum_good[rows].astype(np.float64), self.sum_total[rows].astype(np.float64)
-        for at, ring in enumerate(self.layout.ring_of):
-            width, tail = self.layout.widths_ms[ring], self.tail[rows, at]
-            outside = np.clip((time_ms - self.layout.windows_ms[at] - tail * width) / width, 0.0, 1.0)
-            slot = tail % self.layout.slots[ring]
-            good[:, at] -= outside * self.good[ring][rows, slot]
-            total[:, at] -= outside * self.total[ring][rows, slot]
+        tail = self.tail[rows]
+        outside = np.clip((time_ms[:, None] - self._lengths - tail * self._window_widths) / self._window_widths, 0.0, 1.0)
+        for ring, windows in enumerate(self._windows):
+            slot = tail[:, windows] % self.layout.slots[ring]
+            good[:, windows] -= outside[:, windows] * self.good[ring][rows[:, None], slot]
+            total[:, windows] -= outside[:, windows] * self.total[ring][rows[:, None], slot]
         return Shares(good / limits.FIXED_ONE, total / limits.FIXED_ONE, self.measured[rows])
 
     def recomputed(self, row: int) -> Sums:
@@ -250,6 +256,19 @@ class History:
         """Give a row the values of row `old` of such `arrays`. Raises KeyError or ValueError when they do not fit."""
         for name, array in self._live().items():
             array[row] = arrays[name][old]
+
+
+def turns(rows: Ints) -> list[Ints]:
+    """Places in `rows`, split so that no row comes twice in a turn; in each row's own order."""
+    order = np.argsort(rows, kind="stable")
+    ordered = rows[order]
+    first = np.ones(len(rows), np.bool_)
+    first[1:] = ordered[1:] != ordered[:-1]
+    if first.all():
+        return [order] if len(order) else []
+    starts = np.flatnonzero(first)
+    rank = np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))
+    return [order[rank == turn] for turn in range(int(rank.max()) + 1)]
 
 
 def buckets_in(layout: Layout, window: int) -> int:

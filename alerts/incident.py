@@ -1,0 +1,161 @@
+"""Incidents: the group of alerts that one person handles; states and transitions as one table.
+
+Theory. An incident opens with its first alert, gathers those that share its key, and ends when each of its alerts
+has resolved, or when a person closes it. Acknowledging says that somebody is at it; a rise in severity takes that
+back, as what was acknowledged was something smaller. A resolved incident never changes: the next burn opens a new
+one. What is not in the table is an error. This file refuses to know channels; who is told is `notification`'s part.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+from collections.abc import Mapping
+
+from alerts.diagram import Edge
+from alerts.slo import SEVERITIES
+
+
+class IncidentState(enum.Enum):
+    """State of an incident; the values are the words of the record."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class Change(enum.Enum):
+    """What may happen to an incident; the values are the words of IncidentTransition.reason."""
+
+    OPENED = "first alert"
+    JOINED = "alert joined"
+    ROSE = "severity rose"
+    FELL = "severity fell"
+    LEFT = "alert resolved, others burn"
+    FROZE = "alert has no data"
+    THAWED = "alert has data again"
+    ACKNOWLEDGED = "acknowledged by a person"
+    ENDED = "all alerts resolved"
+    CLOSED = "resolved by a person"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Arrow:
+    """Where a change leads, and whether it is told as an IncidentTransition record."""
+
+    to: IncidentState
+    recorded: bool = True
+
+
+_OPEN, _ACKNOWLEDGED, _RESOLVED = Arrow(IncidentState.OPEN), Arrow(IncidentState.ACKNOWLEDGED), Arrow(IncidentState.RESOLVED)
+
+TRANSITIONS: Mapping[IncidentState, Mapping[Change, Arrow]] = {
+    IncidentState.OPEN: {
+        Change.OPENED: _OPEN,
+        Change.JOINED: _OPEN,
+        Change.ROSE: _OPEN,
+        Change.FELL: _OPEN,
+        Change.LEFT: _OPEN,
+        Change.FROZE: _OPEN,
+        Change.THAWED: _OPEN,
+        Change.ACKNOWLEDGED: _ACKNOWLEDGED,
+        Change.ENDED: _RESOLVED,
+        Change.CLOSED: _RESOLVED,
+    },
+    IncidentState.ACKNOWLEDGED: {
+        Change.JOINED: _ACKNOWLEDGED,
+        Change.ROSE: _OPEN,
+        Change.FELL: _ACKNOWLEDGED,
+        Change.LEFT: _ACKNOWLEDGED,
+        Change.FROZE: _ACKNOWLEDGED,
+        Change.THAWED: _ACKNOWLEDGED,
+        Change.ACKNOWLEDGED: Arrow(IncidentState.ACKNOWLEDGED, recorded=False),
+        Change.ENDED: _RESOLVED,
+        Change.CLOSED: _RESOLVED,
+    },
+    IncidentState.RESOLVED: {},
+}
+
+
+class NoSuchChange(Exception):
+    """The change is not possible in this state."""
+
+    def __init__(self, state: IncidentState, change: Change) -> None:
+        super().__init__(f"{change.name} is not possible in state {state.name}")
+
+
+def step(state: IncidentState, change: Change) -> Arrow:
+    """The arrow of the table. Raises NoSuchChange when there is none."""
+    arrow = TRANSITIONS[state].get(change)
+    if arrow is None:
+        raise NoSuchChange(state, change)
+    return arrow
+
+
+def incident_edges() -> list[Edge]:
+    """The edges of the table, for `diagram`."""
+    return [
+        (state.value, arrow.to.value, change.name.lower(), arrow.recorded)
+        for state, arrows in TRANSITIONS.items()
+        for change, arrow in arrows.items()
+    ]
+
+
+@dataclasses.dataclass(slots=True)
+class Part:
+    """One alert within an incident: what the newest transition said of it. Times in ms."""
+
+    alert_id: str
+    severity: int  # rank in SEVERITIES; 0 once resolved
+    frozen: bool
+    slo: str
+    labels: dict[str, str]
+    summary: str
+    burn: str  # how fast, as text
+    since_ms: int
+    budget_left: float
+    exemplars: list[str]
+    annotations: dict[str, str]
+
+
+@dataclasses.dataclass(slots=True)
+class Incident:
+    """One living incident."""
+
+    incident_id: str
+    key: str
+    labels: dict[str, str]
+    title: str
+    state: str = IncidentState.OPEN.value
+    number: int = 0  # transitions so far
+    event_ms: int = 0  # event time of the newest change
+    parts: dict[str, Part] = dataclasses.field(default_factory=dict)
+    left_out: int = 0  # alerts past the bound
+    told: list[str] = dataclasses.field(default_factory=list)  # channels that were triggered
+
+    @property
+    def severity(self) -> int:
+        """Highest severity rank of its alerts."""
+        return max((part.severity for part in self.parts.values()), default=0)
+
+    @property
+    def severity_word(self) -> str:
+        """The same as a word."""
+        return SEVERITIES[self.severity]
+
+    @property
+    def burning(self) -> list[Part]:
+        """Alerts that have not resolved, the most severe first, then the oldest."""
+        parts = [part for part in self.parts.values() if part.severity]
+        return sorted(parts, key=lambda part: (-part.severity, part.since_ms, part.alert_id))
+
+
+def incident_key(labels: Mapping[str, str], group_by: tuple[str, ...]) -> str:
+    """Alerts of equal key share an incident: the values of the group_by labels. Also the key for partitioning alerts."""
+    return ",".join(f"{name}={labels.get(name, '')}" for name in sorted(group_by))
+
+
+def incident_id(key: str, first_transition: str) -> str:
+    """Id of an incident: blake2b (8 bytes, hex) of its key and the transition that opened it; the same in every replay."""
+    return hashlib.blake2b(f"{key}\0{first_transition}".encode(), digest_size=8).hexdigest()
