@@ -25,6 +25,7 @@ from rollups.feeds import SloCells
 from rollups.intake import DUPLICATE, FUTURE, TOO_LATE, Chunk, Intake, LateRow, by_pane
 from rollups.limits import (
     HEARTBEAT_MS,
+    LOCAL_SLOTS,
     MAX_OPEN_PANES,
     NEVER,
     PANE_MS,
@@ -121,6 +122,10 @@ class Aggregate:
         series = self.registry.kinds[kind]
         index = chunk.index if rows is None else chunk.index[rows]
         slot = index & SLOT_MASK
+        if series.size > LOCAL_SLOTS:
+            # neighbours in memory one after the other: a radix pass costs 4 ns a row, cache misses cost 30
+            near = np.argsort((slot >> (series.size.bit_length() - 8)).astype(np.uint8), kind="stable")
+            slot, rows = slot[near], near if rows is None else rows[near]
         pane_rows = PaneRows(
             slot=slot,
             value=chunk.value if rows is None else chunk.value[rows],

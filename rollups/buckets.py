@@ -95,6 +95,10 @@ class Buckets:
         mean = np.bincount(slots, self._counts * codes, capacity) / np.maximum(rows, 1)
         self._base = np.where(rows > 0, np.rint(mean).astype(np.int32) - WINDOW // 2, _NO_BASE).astype(np.int32)
         self._window = np.zeros(capacity * WINDOW, np.uint32)
+        within = codes - self._base[slots]
+        inside = (within >= 0) & (within < WINDOW)
+        self._window[(slots[inside] << _WINDOW_BITS) + within[inside]] = self._counts[inside]
+        self._keys, self._counts = self._keys[~inside], self._counts[~inside]
 
     def _consolidate(self) -> None:
         """Sort the waiting rows and add them to the consolidated ones."""

@@ -1,7 +1,7 @@
 """From panes to partial batches: rows of cells, addressed to the partition that merges them.
 
 What: `pane_cells` reads a pane, `late_cells` makes one row a (record, cell) for closed panes, `slo_cells` reads changed
-SLO groups; `addressed` gives rows their ids and definitions and puts them in order of (target, id, pane, offset). Until
+SLO groups; `addressed` gives rows their ids and definitions and puts them in order of target. Until
 then the `series` column holds the registry index. Why: 100,000 rows leave at once when a pane closes, so nothing
 here touches a row in Python except to look up its definition bytes. It refuses to decide what leaves, and when.
 """
@@ -124,11 +124,12 @@ def slo_cells(
     )
     ordering, bounds = _order(cells, targets)
     definitions = [table.definitions[group] for group in groups[ordering].tolist()]
-    return Addressed(_with_definitions(taken(cells, ordering), definitions), bounds)
+    lengths = np.array([len(definition) for definition in definitions], np.int64)
+    return Addressed(_with_definitions(taken(cells, ordering), b"".join(definitions), lengths), bounds)
 
 
 def addressed(cells: Cells, kinds: list[KindSeries], targets: int) -> Addressed:
-    """Rows whose `series` is a registry index, with ids and definitions, in order of (target, id, pane, offset)."""
+    """Rows whose `series` is a registry index, with ids and definitions, in order of target."""
     index = cells.series.astype(np.int64)
     slots, kind_of = index & SLOT_MASK, index >> KIND_SHIFT
     present = np.flatnonzero(np.bincount(kind_of, minlength=len(kinds))).tolist()
@@ -138,30 +139,32 @@ def addressed(cells: Cells, kinds: list[KindSeries], targets: int) -> Addressed:
         ids[rows] = kinds[kind].id[slots[rows]]
     cells = dataclasses.replace(cells, series=ids)
     ordering, bounds = _order(cells, targets)
-    slots = slots[ordering]
+    slots, kind_of = slots[ordering], kind_of[ordering]
+    lengths = np.zeros(len(cells), np.int64)
+    for kind in present:
+        rows = kind_of == kind
+        lengths[rows] = kinds[kind].length[slots[rows]]
+    known = [series.definitions for series in kinds]
     if len(present) == 1:
-        known = kinds[present[0]].definitions
-        definitions = [known[slot] for slot in slots.tolist()]
+        data = b"".join(map(known[present[0]].__getitem__, slots.tolist()))
     else:
-        pairs = zip(kind_of[ordering].tolist(), slots.tolist(), strict=True)
-        definitions = [kinds[kind].definitions[slot] for kind, slot in pairs]
-    return Addressed(_with_definitions(taken(cells, ordering), definitions), bounds)
+        data = b"".join(known[kind][slot] for kind, slot in zip(kind_of.tolist(), slots.tolist(), strict=True))
+    return Addressed(_with_definitions(taken(cells, ordering), data, lengths), bounds)
 
 
 def _order(cells: Cells, targets: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(permutation by target, id, pane, offset; bounds of the targets)."""
+    """(permutation by target, then late rows by id, pane and offset, others as they are; bounds of the targets)."""
     target = (cells.series % np.uint64(targets)).astype(np.uint16)
-    one_pane = len(cells) > 0 and not cells.flags.any() and int(cells.pane_ms.min()) == int(cells.pane_ms.max())
-    by_id = np.argsort(cells.series) if one_pane else np.lexsort((cells.offset, cells.pane_ms, cells.series))
-    ordering = by_id[np.argsort(target[by_id], kind="stable")]
     bounds = np.concatenate([[0], np.cumsum(np.bincount(target, minlength=targets))])
-    return ordering, bounds
+    if cells.flags.any():
+        return np.lexsort((cells.offset, cells.pane_ms, cells.series, target)), bounds
+    return np.argsort(target, kind="stable"), bounds
 
 
-def _with_definitions(cells: Cells, definitions: list[bytes]) -> Cells:
-    lengths = np.fromiter(map(len, definitions), np.int64, len(definitions))
-    data = np.frombuffer(b"".join(definitions), np.uint8)
-    return dataclasses.replace(cells, definition_end=np.cumsum(lengths).astype(np.int32), definition_bytes=data)
+def _with_definitions(cells: Cells, definitions: bytes, lengths: NDArray[np.int64]) -> Cells:
+    """The same rows with their definitions, one after the other."""
+    end = np.cumsum(lengths).astype(np.int32)
+    return dataclasses.replace(cells, definition_end=end, definition_bytes=np.frombuffer(definitions, np.uint8))
 
 
 def taken(cells: Cells, ordering: NDArray[np.int64]) -> Cells:

@@ -34,6 +34,7 @@ IDLE_SERIES_MS: Final = 3_600_000  # a series untouched for longer (broker time)
 PENDING_HISTOGRAM_ROWS: Final = 1 << 19  # rows kept unsorted in a pane before they are consolidated
 PENDING_EXEMPLAR_ROWS: Final = 1 << 14
 MAX_OPEN_PANES: Final = 96  # more are looked through for due ones before a drain: replays of long silences
+LOCAL_SLOTS: Final = 8_192  # more slots than this leave the first-level cache: rows are put in order first
 MAX_ROWS_BETWEEN_CARRIES: Final = 1 << 22  # (2**22 + 1) halves of 2**40 stay far inside int64
 
 IDLE_AFTER_MS: Final = 2_000  # a kind is idle when nothing of it came for this long

@@ -10,6 +10,7 @@ source kind), labelled tocsin_overflow, and when even those are many under one s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,15 @@ OVERFLOW_LABEL = "tocsin_overflow"
 CATCH_ALL_METRIC = "tocsin_overflow"
 
 FeedsOf = Callable[[SeriesDefinition], Sequence[Feed]]
-_GROWING = {"id": "u8", "measure": "u1", "first": "i4", "count": "i4", "active_ms": "i8", "overflow": "u1"}
+_GROWING = {
+    "id": "u8",
+    "measure": "u1",
+    "first": "i4",
+    "count": "i4",
+    "active_ms": "i8",
+    "overflow": "u1",
+    "length": "i4",
+}
 
 
 class KindSeries:
@@ -41,6 +50,7 @@ class KindSeries:
         self.count = np.zeros(0, np.int32)  # feeds: how many
         self.active_ms = np.zeros(0, np.int64)  # broker time when the slot was last seen to be in use
         self.overflow = np.zeros(0, np.uint8)
+        self.length = np.zeros(0, np.int32)  # bytes of the definition
         self.most_feeds = 0
         self.all_histograms = True
         self.all_outcomes = True
@@ -58,6 +68,7 @@ class KindSeries:
         self.definitions.append(canonical)
         self.id[slot], self.measure[slot], self.active_ms[slot] = series_id, measure, active_ms
         self.first[slot], self.count[slot] = feeds
+        self.length[slot] = len(canonical)
         self._note(measure, feeds[1])
         return slot
 
@@ -83,8 +94,7 @@ class KindSeries:
             start -= self._frozen.pop()[0]
         if start < self.size:
             new = self.definitions[start : self.size]
-            lengths = np.array([len(definition) for definition in new], "<u4").tobytes()
-            self._frozen.append((self.size - start, compress(lengths + b"".join(new))))
+            self._frozen.append((self.size - start, compress(b"".join(new))))
         return list(self._frozen)
 
     def columns(self) -> dict[str, Column]:
@@ -97,11 +107,9 @@ class KindSeries:
             setattr(self, name, np.array(columns[name], dtype))
         self.size, self.definitions, self._frozen = len(self.id), [], list(frozen)
         for count, block in frozen:
-            data = decompress(block)
-            lengths = np.frombuffer(data, "<u4", count).astype(np.int64)
-            ends = np.cumsum(lengths) + 4 * count
-            bounds = zip((ends - lengths).tolist(), ends.tolist(), strict=True)
-            self.definitions += [data[start:end] for start, end in bounds]
+            data, done = decompress(block), len(self.definitions)
+            ends = np.cumsum(self.length[done : done + count], dtype=np.int64).tolist()
+            self.definitions += [data[start:end] for start, end in pairwise([0, *ends])]
         for measure in np.unique(self.measure).tolist():
             self._note(measure, int(self.count.max(initial=0)))
         self.has_overflow = bool(self.overflow.any())
