@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, Histogram, generate_latest
 
+from schemas.records import SourceKind
 from streams.chunk import Record
 
+CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
 RECORDS = Counter("tocsin_input_records", "Kafka records applied", ["stage"])
@@ -23,7 +25,7 @@ SNAPSHOT = Histogram("tocsin_snapshot_seconds", "Making a snapshot's bytes", ["s
 STATE_BYTES = Gauge("tocsin_state_bytes", "Bytes of the last snapshot", ["stage"])
 RESTORE = Histogram("tocsin_restore_seconds", "Loading one partition's state", ["stage"], buckets=_SECONDS)
 MEASUREMENTS = Counter("tocsin_measurements", "Measurements by what became of them", ["fate"])
-UNACCOUNTED = Gauge("tocsin_unaccounted_events", "Measurements accepted and not found again: 0 unless we are wrong")
+UNACCOUNTED = Gauge("tocsin_unaccounted_events", "Measurements accepted and not found again: 0 unless we are wrong", ["partition"])
 REFUSED = Counter("tocsin_refused_records", "Records copied to the dead letter or late topic", ["reason"])
 SERIES = Gauge("tocsin_series", "Active series", ["partition"])
 ROLLUPS = Counter("tocsin_rollups", "Rollup rows written", ["what"])
@@ -74,3 +76,26 @@ def fates(before: Mapping[str, int], now: Mapping[str, int]) -> None:
         gained = count - before.get(fate, 0)
         if gained > 0:
             MEASUREMENTS.labels(fate).inc(gained)
+
+
+def aggregate(partition: int, unaccounted: int, series: int) -> None:
+    """State of one source partition."""
+    UNACCOUNTED.labels(str(partition)).set(unaccounted)
+    SERIES.labels(str(partition)).set(series)
+
+
+def forget(partition: int) -> None:
+    """The partition is somebody else's: take its gauges down."""
+    for gauge in (UNACCOUNTED, SERIES):
+        gauge.remove(str(partition))
+
+
+def event_lag(kind: int, newest_ms: int, now_ms: int) -> None:
+    """How old the newest measurement of a kind of source is."""
+    if newest_ms > 0:
+        EVENT_LAG.labels(SourceKind(kind).name.lower()).set((now_ms - newest_ms) / 1000)
+
+
+def exposition() -> bytes:
+    """All metrics in Prometheus' text format."""
+    return generate_latest(REGISTRY)

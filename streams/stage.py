@@ -183,7 +183,9 @@ class Stage(Generic[S]):
         sent = Sent()
         work = []
         for partition, one in held.items():
-            one.step.tick(int(now * 1000), self._caught_up(partition, one.step))
+            behind = self.behind(partition)
+            self.metrics.lag(partition, behind)
+            one.step.tick(int(now * 1000), behind == 0)
             self._producer.send(one.step.drain(), sent)
             snapshot = self._snapshot(one) if one.due(now, self.pace) else None
             work.append((partition, one, snapshot, one.unsaved))
@@ -201,11 +203,10 @@ class Stage(Generic[S]):
             self._saved.notify_all()
         self.metrics.checkpointed(time.perf_counter() - began, saved)
 
-    def _caught_up(self, partition: int, step: S) -> bool:
+    def behind(self, partition: int) -> int | None:
+        """Records between a held partition's fence and its end; None while the end is unknown."""
         end = self._highwater(self.topic, partition)
-        lag = None if end is None else max(0, end - step.fence - 1)
-        self.metrics.lag(partition, lag)
-        return lag == 0
+        return None if end is None else max(0, end - self.held[partition].step.fence - 1)
 
     def _snapshot(self, held: Held[S]) -> tuple[int, bytes]:
         began = time.perf_counter()

@@ -1,0 +1,151 @@
+"""Aggregate: telemetry in, partials out. One step for each partition of `telemetry`.
+
+decode -> apply -> (close panes) -> partials; what can't be read goes to the dead letters, what comes too late or from
+the future to the late topic, with its original bytes. The decisions are `schemas.telemetry` and `rollups.aggregate`.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Sequence
+
+from rollups import aggregate_state
+from rollups.aggregate import Aggregate
+from rollups.series import FeedsOf
+from schemas import codec
+from schemas.records import DeadLetter, LateRecord
+from schemas.telemetry import TelemetryDecoder
+from streams import selfmetrics, topics
+from streams.chunk import Record
+from streams.producer import Outgoing
+from streams.settings import Settings
+
+DETAIL_CHARS = 500
+COMPACT_EVERY_MS = 60_000
+
+
+class AggregateStep:
+    """See `streams.step.Step`."""
+
+    urgent = False
+    wants_snapshot = False
+
+    def __init__(
+        self,
+        partition: int,
+        settings: Settings,
+        feeds: FeedsOf,
+        feeds_version: str,
+        decoder: Callable[[Aggregate], TelemetryDecoder],
+    ) -> None:
+        self.partition = partition
+        self._aggregate = Aggregate(
+            partition,
+            settings.partitions,
+            feeds,
+            settings.limits,
+            settings.lateness,
+            fingerprint=settings.fingerprint,
+            feeds_version=feeds_version,
+        )
+        self._decoder = decoder(self._aggregate)
+        self._letters: list[Outgoing] = []
+        self._reported: dict[str, int] = {}
+        self._compact_at_ms = 0
+
+    @property
+    def fence(self) -> int:
+        """Last source offset applied."""
+        return self._aggregate.fence
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """Decode and count what is above the fence."""
+        fresh = records[bisect.bisect_right(records, self.fence, key=_offset) :]
+        if not fresh:
+            return
+        decoded = self._decoder.decode(fresh)
+        known_late = len(self._aggregate.intake.late)
+        self._aggregate.apply(decoded.measurements, fresh[-1].offset)
+        self._letters += [
+            self._letter(fresh, refused.offset, topics.DLQ, refused.reason, refused.detail, refused.byte)
+            for refused in decoded.refused
+        ]
+        for late in self._aggregate.intake.late[known_late:]:
+            detail = f"{late.rows} measurements of the record, the oldest at {late.event_ms}"
+            self._letters.append(self._letter(fresh, late.offset, topics.LATE, late.reason, detail, -1))
+
+    def _letter(
+        self, records: Sequence[Record], offset: int, topic: str, reason: str, detail: str, byte: int
+    ) -> Outgoing:
+        """A record's original bytes on their way to where a person may look at them."""
+        record = records[bisect.bisect_left(records, offset, key=_offset)]
+        form = DeadLetter if topic == topics.DLQ else LateRecord
+        letter = form(
+            source_topic=topics.TELEMETRY,
+            partition=self.partition,
+            offset=offset,
+            timestamp_ms=record.timestamp_ms,
+            reason=reason,
+            detail=detail[:DETAIL_CHARS],
+            byte=byte,
+            original=record.value,
+        )
+        selfmetrics.REFUSED.labels(reason).inc()
+        return Outgoing(topic, f"{self.partition}/{offset}".encode(), codec.encode(letter), self.partition)
+
+    def tick(self, now_ms: int, caught_up: bool) -> None:
+        """Move time; the idle part of a watermark moves only when caught up."""
+        self._aggregate.tick(now_ms, caught_up)
+        self._now_ms = now_ms
+
+    def drain(self) -> list[Outgoing]:
+        """Partials by target partition, and letters."""
+        drained = self._aggregate.drain()
+        key = str(self.partition).encode()
+        out = [
+            Outgoing(topics.PARTIALS, key, codec.encode(batch), target) for target, batch in drained.partials.items()
+        ]
+        letters, self._letters = self._letters, []
+        if self._now_ms >= self._compact_at_ms:
+            self._compact_at_ms = self._now_ms + COMPACT_EVERY_MS
+            if self._aggregate.compact():
+                self._decoder.forget()
+        self._report()
+        return out + letters
+
+    def _report(self) -> None:
+        tally = self._aggregate.tally
+        now = {
+            "accepted": tally.accepted,
+            "aggregated": tally.aggregated,
+            "late": tally.late,
+            "deduped": tally.deduped,
+            "too_late": tally.too_late,
+            "future": tally.future,
+            "overflowed": self._aggregate.overflowed,
+        }
+        selfmetrics.fates(self._reported, now)
+        self._reported = now
+        selfmetrics.aggregate(self.partition, tally.unaccounted, len(self._aggregate.registry))
+        for kind, newest_ms in enumerate(self._aggregate.intake.watermarks.max_event_ms):
+            selfmetrics.event_lag(kind, newest_ms, self._now_ms)
+
+    def settled(self) -> None:
+        """Nothing waits for it here."""
+
+    def snapshot(self) -> bytes:
+        """State of the partition."""
+        return aggregate_state.snapshot(self._aggregate)
+
+    def restore(self, data: bytes) -> None:
+        """Inverse of `snapshot`."""
+        aggregate_state.restore(self._aggregate, data)
+        self._decoder.forget()
+
+    def close(self) -> None:
+        """Take the partition's gauges down."""
+        selfmetrics.forget(self.partition)
+
+
+def _offset(record: Record) -> int:
+    return record.offset

@@ -1,0 +1,152 @@
+"""The wiring: settings to a Faust app with three agents. The only place that knows every stage.
+
+Read it top to bottom: configuration, stages, transport, agents, tasks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import faust
+import structlog
+
+from alerts.config import Config, read_config
+from alerts.selection import Selection
+from schemas.telemetry import TelemetryDecoder
+from streams import decompression, health, reporting, topics
+from streams.aggregate import AggregateStep
+from streams.merge import MergeStep
+from streams.notify import NotifyStep
+from streams.producer import Producer
+from streams.registry import lookup
+from streams.settings import Settings
+from streams.stage import Pace, Stage
+from streams.statelog import StateLog
+from streams.step import Step
+from streams.transport import ChunkTransport
+from streams.watchdog import Watchdog
+
+log = structlog.get_logger(__name__)
+FETCH_BYTES = 8 << 20
+STREAM_BUFFER = 16  # chunks, not records
+
+
+class Worker:
+    """One worker process: the Faust app and its stages."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.config: Config = read_config(settings.slo_path)
+        self.app = faust_app(settings)
+        self.producer = Producer(settings.bootstrap, settings.delivery_timeout_s)
+        selection = Selection(self.config)
+        registry = lookup(settings.registry_url)
+
+        def aggregate(partition: int) -> AggregateStep:
+            return AggregateStep(
+                partition, settings, selection, self.config.hash, lambda a: TelemetryDecoder(a.resolve, registry)
+            )
+
+        def merge(partition: int) -> MergeStep:
+            return MergeStep(partition, settings, self.config)
+
+        def notify(partition: int) -> NotifyStep:
+            return NotifyStep(partition, settings, self.producer)
+
+        self.stages: tuple[Stage[Step], ...] = (
+            self._stage("aggregate", topics.TELEMETRY, aggregate),
+            self._stage("merge", topics.PARTIALS, merge),
+            self._stage("notify", topics.ALERTS, notify),
+        )
+        self._by_topic = {stage.topic: stage for stage in self.stages}
+        self.watchdog = Watchdog(self.app, self.stages, settings.stuck_after_s)
+        self._wire()
+
+    def _stage(self, name: str, topic: str, make_step: Callable[[int], Step]) -> Stage[Step]:
+        settings = self.settings
+        pace = Pace(
+            settings.checkpoint_s,
+            settings.snapshot_min_s,
+            settings.snapshot_max_s,
+            settings.snapshot_share,
+            settings.max_unsaved_records,
+        )
+        state = StateLog(settings.bootstrap, settings.application, name, settings.restore_timeout_s)
+        return Stage(name, topic, make_step, state, self.producer, pace, self._generation, self._highwater, time.time)
+
+    def _generation(self) -> int:
+        return int(self.app.consumer_generation_id)
+
+    def _highwater(self, topic: str, partition: int) -> int | None:
+        found = self.app.consumer.highwater(faust.types.TP(topic, partition))
+        return None if found is None else int(found)
+
+    async def _restore(self, topic: str, partition: int) -> int | None:
+        stage = self._by_topic.get(topic)
+        return None if stage is None else await stage.restore(partition)
+
+    async def _assigned(self, assignment: set[tuple[str, int]]) -> None:
+        for stage in self.stages:
+            stage.keep_only(partition for topic, partition in assignment if topic == stage.topic)
+
+    def _wire(self) -> None:
+        settings, app = self.settings, self.app
+        ChunkTransport.configure(self._restore, self._assigned, settings.max_chunk_records, settings.max_chunk_bytes)
+        decompression.bound(settings.max_decompressed_bytes)
+        for stage in self.stages:
+            self._agent(stage)
+        app.task(self.watchdog.run)
+        if settings.health_port:
+            health.serve(settings.health_port, self.stages, self.watchdog)
+
+    def _agent(self, stage: Stage[Step]) -> None:
+        channel = self.app.topic(
+            stage.topic, key_serializer="raw", value_serializer="raw", partitions=self.settings.partitions
+        )
+
+        async def agent(stream: faust.StreamT[object]) -> None:
+            await stage.consume(stream.noack().events())
+
+        async def checkpoints() -> None:
+            await stage.checkpoints(lambda: self.app.should_stop)
+
+        self.app.agent(channel, name=f"streams.{stage.name}")(agent)
+        self.app.task(checkpoints)
+
+
+def faust_app(settings: Settings) -> faust.App:
+    """A Faust app that leaves to Faust what it does well: membership, assignment, agents, lifecycle."""
+    app = faust.App(
+        settings.application,
+        broker=f"kafka://{settings.bootstrap.replace(',', ';kafka://')}",
+        store="memory://",
+        topic_partitions=settings.partitions,
+        processing_guarantee="at_least_once",
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=FETCH_BYTES,
+        consumer_group_instance_id=settings.instance or None,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.heartbeat_s,
+        broker_max_poll_records=settings.max_chunk_records,
+        broker_commit_interval=1.0,
+        stream_buffer_maxsize=STREAM_BUFFER,
+        stream_wait_empty=False,
+        table_standby_replicas=0,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        producer_threaded=False,
+        web_enabled=False,
+        agent_supervisor="mode.CrashingSupervisor",
+        autodiscover=False,
+    )
+    app.transport = ChunkTransport([f"kafka://{address}" for address in settings.bootstrap.split(",")], app, app.loop)
+    return app
+
+
+def run(settings: Settings) -> None:
+    """Run a worker until it is told to stop or must end."""
+    reporting.start(settings.sentry_dsn)
+    worker = Worker(settings)
+    log.info("worker_starts", slos=len(worker.config.slos), config=worker.config.hash, partitions=settings.partitions)
+    faust.Worker(worker.app, loglevel=settings.log_level, redirect_stdouts=False).execute_from_commandline()

@@ -1,0 +1,111 @@
+"""Merge and evaluate: partials in; rollups, SLO status and alert transitions out. One step a partition of the partials.
+
+Each partials record goes through `rollups.merge` and, with what it changed, through `alerts.evaluate`, one by one and
+in order: the transitions are a function of the log. Alerts do not wait for the timer.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+from alerts.config import Config
+from alerts.evaluate import Evaluator
+from rollups import merge_state
+from rollups.merge import Merge
+from schemas import codec
+from schemas.records import AlertTransition, PartialBatch, RollupBatch, SloGroup, SloStatus, short_hash
+from streams import selfmetrics, topics
+from streams.chunk import Record
+from streams.producer import Outgoing
+from streams.settings import Settings
+
+_SIZES = struct.Struct("<QQ")
+
+
+class MergeStep:
+    """See `streams.step.Step`."""
+
+    wants_snapshot = False
+
+    def __init__(self, partition: int, settings: Settings, config: Config) -> None:
+        self.partition, self._partitions = partition, settings.partitions
+        self._merge = Merge(partition, settings.partitions, settings.lateness)
+        self._evaluator = Evaluator(config, partition)
+        self._alerts: list[Outgoing] = []
+        self._status: dict[bytes, Outgoing] = {}
+        self._refused = 0
+
+    @property
+    def fence(self) -> int:
+        """Last offset of the partials applied."""
+        return self._merge.fence
+
+    @property
+    def urgent(self) -> bool:
+        """An alert waits."""
+        return bool(self._alerts)
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """One record after the other."""
+        for record in records:
+            if record.offset > self.fence:
+                self._one(record)
+
+    def _one(self, record: Record) -> None:
+        batch = codec.decode(record.value)
+        if not isinstance(batch, PartialBatch):
+            raise TypeError(f"{topics.PARTIALS}[{self.partition}]@{record.offset} holds a {type(batch).__name__}")
+        step = self._merge.apply(batch, record.offset)
+        found = self._evaluator.apply(step.slo, step.clock, record.offset, step.as_of, step.exemplars)
+        for output in found:
+            if isinstance(output, AlertTransition):
+                self._alerts.append(self._alert(output))
+            else:
+                self._status[_status_key(output)] = self._state(output)
+
+    def _alert(self, transition: AlertTransition) -> Outgoing:
+        """To the partition of the SLO, so that all alerts of an incident meet in one place."""
+        selfmetrics.TRANSITIONS.labels(transition.severity).inc()
+        target = short_hash(transition.slo.encode()) % self._partitions
+        return Outgoing(topics.ALERTS, transition.alert_id.encode(), codec.encode(transition), target)
+
+    def _state(self, status: SloStatus) -> Outgoing:
+        return Outgoing(topics.SLO_STATUS, _status_key(status), codec.encode(status), self.partition)
+
+    def tick(self, now_ms: int, caught_up: bool) -> None:
+        """Nothing: time is in the partials."""
+
+    def drain(self) -> list[Outgoing]:
+        """Alerts first."""
+        alerts, self._alerts = self._alerts, []
+        status, self._status = self._status, {}
+        rollups = [self._rollup(batch) for batch in self._merge.drain()]
+        return [*alerts, *status.values(), *rollups]
+
+    def _rollup(self, batch: RollupBatch) -> Outgoing:
+        selfmetrics.ROLLUPS.labels(f"{batch.window_ms // 1000}s").inc(len(batch.cells))
+        key = f"{batch.window_ms}/{batch.start_ms}/{batch.partition}/{batch.batch}".encode()
+        return Outgoing(topics.ROLLUPS, key, codec.encode(batch), self.partition)
+
+    def settled(self) -> None:
+        """Nothing waits for it here."""
+
+    def snapshot(self) -> bytes:
+        """Both states; their fences are the same."""
+        merged, judged = merge_state.snapshot(self._merge), self._evaluator.snapshot()
+        return _SIZES.pack(len(merged), len(judged)) + merged + judged
+
+    def restore(self, data: bytes) -> None:
+        """Inverse of `snapshot`."""
+        merged, judged = _SIZES.unpack_from(data)
+        at = _SIZES.size
+        merge_state.restore(self._merge, data[at : at + merged])
+        self._evaluator.restore(data[at + merged : at + merged + judged])
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _status_key(status: SloStatus) -> bytes:
+    return SloGroup(status.slo, status.objective, status.labels).canonical()
