@@ -21,7 +21,7 @@ DRIVES = Path(__file__).parent.parent / "data" / "vehicle_drives.csv.gz"
 
 #: Fleet and software version of each vehicle, by its number modulo the length. Version 4.0 is only driven in the west.
 ASSIGNMENT = (
-    ("north", "4.1"), ("north", "4.2"), ("south", "4.1"), ("south", "4.2"), ("north", "4.2"), ("south", "4.1"),
+    ("north", "4.1"), ("north", "4.2"), ("south", "4.1"), ("south", "4.2"), ("north", "4.1"), ("south", "4.1"),
     ("west", "4.0"),
 )  # fmt: skip
 
