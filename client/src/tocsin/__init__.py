@@ -13,8 +13,18 @@ refuses to know the platform: only the wire format is shared.
 from tocsin.client import Client
 from tocsin.errors import Full, InvalidLabel, InvalidName, InvalidOption, InvalidSource, Rejected, TocsinError
 from tocsin.instruments import Counter, Gauge, Histogram, Outcome
-from tocsin.stats import Stats
-from tocsin.transport import MemoryTransport, OnResult, Transport
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tocsin.stats import Stats
+    from tocsin.transport import MemoryTransport, OnResult, Transport
+
+_LATER = {
+    "MemoryTransport": "tocsin.transport",
+    "OnResult": "tocsin.transport",
+    "Stats": "tocsin.stats",
+    "Transport": "tocsin.transport",
+}
 
 __all__ = [
     "Client",
@@ -34,3 +44,14 @@ __all__ = [
     "TocsinError",
     "Transport",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Public names that are imported at their first use."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found: object = getattr(import_module(_LATER[name]), name)
+    globals()[name] = found
+    return found

@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from time import monotonic
-from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
 
 from tocsin import lifecycle, limits, names
 from tocsin.encode import Encoder
@@ -20,13 +18,16 @@ from tocsin.instruments import Counter, Gauge, Histogram, Instrument, Outcome
 from tocsin.pump import Pump
 from tocsin.recorder import REASONS, Recorder, Tally
 from tocsin.series import SeriesTable
-from tocsin.stats import Stats
-from tocsin.transport import Transport, from_url
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Self
+    from types import TracebackType
+    from typing import Self, TypeVar
 
-_I = TypeVar("_I", bound=Instrument)
+    from tocsin.stats import Stats
+    from tocsin.transport import Transport
+
+    _I = TypeVar("_I", bound=Instrument)
 
 
 class Client:
@@ -73,7 +74,11 @@ class Client:
         self._instruments: dict[object, Instrument] = {}
         self._series = SeriesTable(max_series)
         self._recorder = Recorder(buffer_measurements, batch_size, self._start)
-        self._transport = from_url(transport) if isinstance(transport, str) else transport
+        if isinstance(transport, str):
+            from tocsin.transport import from_url
+
+            transport = from_url(transport)
+        self._transport = transport
         self._pump = Pump(
             self._recorder, self._series.definitions, self._encoder(), self._transport, batch_size, buffer_bytes,
             flush_interval, self._report_refusals,
@@ -132,6 +137,8 @@ class Client:
     @property
     def stats(self) -> Stats:
         """What became of every measurement so far."""
+        from tocsin.stats import Stats
+
         recorder, pump = self._recorder, self._pump
         buffered = len(recorder.rows)
         return Stats(

@@ -13,11 +13,14 @@ from array import array
 from collections.abc import Sequence
 from io import BytesIO
 from time import monotonic_ns
-from typing import Any
 from zlib import crc32
 
 from tocsin import limits, names
 from tocsin.recorder import Row, now_ms
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 SCHEMA_FILE = "telemetry_batch.avsc"
 

@@ -11,18 +11,20 @@ import atexit
 import os
 from collections.abc import Callable
 from time import monotonic
-from typing import NamedTuple
 
 from tocsin import limits
 from tocsin.pump import Pump
 
 
-class Member(NamedTuple):
-    """One open client, as exit and fork see it."""
+class Member:
+    """One open client, as exit and fork see it. `close` takes a deadline in seconds."""
 
-    close: Callable[[float], bool]  # with a deadline in seconds
-    pump: Pump
-    start_afresh: Callable[[], None]
+    __slots__ = ("close", "pump", "start_afresh")
+
+    def __init__(self, close: Callable[[float], bool], pump: Pump, start_afresh: Callable[[], None]) -> None:
+        self.close = close
+        self.pump = pump
+        self.start_afresh = start_afresh
 
 
 _members: list[Member] = []

@@ -7,20 +7,23 @@ repair names.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any
 
 from tocsin import limits
 from tocsin.errors import InvalidLabel, InvalidName, InvalidSource
+
+TYPE_CHECKING = False  # the name is what type checkers know; importing typing would cost half of the start
+if TYPE_CHECKING:
+    from typing import Any
 
 KINDS = ("counter", "gauge", "histogram", "outcome")
 SOURCE_KINDS = ("web", "desktop", "vehicle", "other")
 RESERVED_PREFIX = "tocsin_"
 OVERFLOW_LABELS = (("tocsin_overflow", "true"),)
 
-_METRIC = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]*").fullmatch
-_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*").fullmatch
+_FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+_LABEL = _FIRST | frozenset("0123456789.-")
+_METRIC = _LABEL | frozenset(":/")
 
 #: kind, metric, unit, labels sorted by key
 Definition = tuple[str, str, str, tuple[tuple[str, str], ...]]
@@ -35,9 +38,13 @@ def encodable(text: str) -> bool:
     return True
 
 
+def _made_of(text: str, allowed: frozenset[str]) -> bool:
+    return text[:1] in _FIRST and allowed.issuperset(text)
+
+
 def metric(name: object) -> str:
     """The name itself, if it may be a metric's. Raises InvalidName."""
-    if not isinstance(name, str) or not _METRIC(name):
+    if not isinstance(name, str) or not _made_of(name, _METRIC):
         raise InvalidName(f"{name!r}; a metric is letters, digits and _ . : / -, and begins with a letter or _")
     if len(name) > limits.METRIC_CHARS:
         raise InvalidName(f"{name[:40]!r}… has {len(name)} characters, {limits.METRIC_CHARS} are allowed")
@@ -60,7 +67,7 @@ def labels(given: Mapping[Any, object], reserved: int = 0) -> tuple[tuple[str, s
         raise InvalidLabel(f"{len(given)} labels and {reserved} of the resource; {limits.LABELS} are allowed together")
     checked: list[tuple[str, str]] = []
     for key, value in given.items():
-        if not isinstance(key, str) or not _LABEL(key) or len(key) > limits.LABEL_KEY_CHARS:
+        if not isinstance(key, str) or not _made_of(key, _LABEL) or len(key) > limits.LABEL_KEY_CHARS:
             raise InvalidLabel(
                 f"key {key!r}; a key is up to {limits.LABEL_KEY_CHARS} letters, digits and _ . -, "
                 "and begins with a letter or _"

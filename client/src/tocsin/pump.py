@@ -17,7 +17,10 @@ from tocsin import limits, names
 from tocsin.encode import Batch, Encoder
 from tocsin.errors import Full, Rejected
 from tocsin.recorder import Recorder
-from tocsin.transport import OnResult, Transport
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tocsin.transport import OnResult, Transport
 
 
 class Pump:
