@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollups import emission
+from rollups.buckets import Bases
 from rollups.emission import Addressed
 from rollups.feeds import SloCells
 from rollups.intake import DUPLICATE, FUTURE, TOO_LATE, Chunk, Intake, LateRow, by_pane
@@ -92,6 +93,7 @@ class Aggregate:
         self.intake = Intake(self.limits, self.lateness)
         self.panes: dict[tuple[int, int], Pane] = {}  # by (kind, start)
         self.closed = [NEVER] * SOURCE_KINDS  # panes that start before are closed
+        self.bases: list[Bases | None] = [None] * SOURCE_KINDS  # histogram windows for the next pane of the kind
         self.slo = SloCells()
         self.outbox: list[Cells] = []  # rows that wait for the next drain; `series` holds registry indexes
         self.heard_ms = [NEVER] * partitions  # tick time of the last batch to each target
@@ -154,7 +156,7 @@ class Aggregate:
     def open_pane(self, kind: int, start_ms: int) -> Pane:
         """An empty pane."""
         slow = self.lateness.lateness_ms[kind] > SLOW_LATENESS_MS
-        return Pane(start_ms, self.limits.histogram_scale, self.fingerprint, slow)
+        return Pane(start_ms, self.limits.histogram_scale, self.fingerprint, slow, self.bases[kind])
 
     def tick(self, now_ms: int, caught_up: bool) -> None:
         """The time is `now_ms`; `caught_up` when every record that the broker had has been applied."""
@@ -179,6 +181,7 @@ class Aggregate:
             self.closed[kind] = max(self.closed[kind], self.intake.watermarks.closed_before(kind))
         for kind, start_ms in sorted(key for key in self.panes if key[1] < self.closed[key[0]]):
             pane = self.panes.pop((kind, start_ms))
+            self.bases[kind] = pane.buckets.handed_on()
             slots = np.flatnonzero(pane.count)
             self.registry.kinds[kind].active_ms[slots] = self.registry.append_ms
             self.outbox.append(emission.pane_cells(pane, kind, slots, self.fence))
@@ -242,6 +245,7 @@ class Aggregate:
                 kept[np.flatnonzero(pane.count)] = True
             if kept.all():
                 continue
+            self.bases[kind] = None
             slots = np.flatnonzero(kept)
             gone += series.size - len(slots)
             series.keep(slots)

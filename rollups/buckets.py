@@ -1,9 +1,10 @@
 """The histograms of one open pane: (slot, bucket) -> count, exact, cheap to add to.
 
-What: new rows wait unsorted and are consolidated by sorting; a pane with much traffic gets a dense window of WINDOW
-buckets around the middle of each slot, where adding a row is one addition, and only rows outside of it wait. Why:
-sorting costs 30 ns a row and a hash in Python more, while most series live within four octaves. Which form a count
-is in never shows: `consolidated` is the same. It refuses buckets beyond the scale's span.
+What: new rows wait unsorted and are consolidated by sorting; a pane with much traffic has a dense window of WINDOW
+buckets around the middle of each slot, where adding a row is one addition, and only rows outside of it wait. Where the
+windows lie is learned from the first rows of a pane and handed on to the next pane of the kind. Why: sorting costs
+30 ns a row and a hash in Python more, while most series live within four octaves. Which form a count is in never
+shows: `consolidated` is the same. It refuses buckets beyond the scale's span.
 """
 
 from __future__ import annotations
@@ -16,89 +17,144 @@ from rollups.limits import PENDING_HISTOGRAM_ROWS
 
 WINDOW = 32  # buckets: four octaves at scale 3
 _WINDOW_BITS = 5
-_ROWS_A_SLOT = 4  # rows per slot that pay for a dense window (128 bytes a slot)
 _LEAST_PENDING = 1 << 13
 _NO_BASE = np.iinfo(np.int32).min
 _SLOT_BITS = 20  # MAX_SERIES slots
+_TOP = np.iinfo(np.uint16).max
 
 Keys = NDArray[np.unsignedinteger]
 
 
+class Bases:
+    """First code of each slot's window. A slot gets its base once; panes that share it never see it change."""
+
+    __slots__ = ("code",)
+
+    def __init__(self) -> None:
+        self.code = np.zeros(0, np.int32)
+
+    def of(self, slots: NDArray[np.int64], codes: NDArray[np.int32], capacity: int) -> NDArray[np.int32]:
+        """Base of each row's slot, shape (n,); a slot without one gets a window around its first code."""
+        if capacity > len(self.code):
+            self.code = np.append(self.code, np.full(capacity - len(self.code), _NO_BASE, np.int32))
+        base = self.code[slots]
+        if int(base.min()) == _NO_BASE:
+            fresh = base == _NO_BASE
+            self.code[slots[fresh]] = codes[fresh] - WINDOW // 2
+            base = self.code[slots]
+        return base
+
+    @classmethod
+    def around(cls, mean: NDArray[np.float64], known: NDArray[np.bool_]) -> Bases:
+        """Windows in the middle of which `mean` lies, for the slots that are `known`, shapes (capacity,)."""
+        bases = cls()
+        bases.code = np.where(known, np.rint(mean).astype(np.int32) - WINDOW // 2, np.int32(_NO_BASE))
+        return bases
+
+
 class Buckets:
-    """Counts by key = slot << shift | (code + span); uint32 keys at scale 3 (half the sorting time), else uint64."""
+    """Counts by key = slot << shift | (code + span); uint32 keys at scale 3 (half the sorting time), else uint64.
+
+    `rows_a_slot`: how many rows for each slot pay for a dense window (64 bytes a slot). `bases` opens one at once.
+    """
 
     __slots__ = (
-        "_base",
         "_counts",
+        "_headroom",
         "_keys",
+        "_outside",
         "_pending",
         "_pending_rows",
         "_rows",
+        "_rows_a_slot",
         "_span",
         "_window",
+        "bases",
         "dtype",
         "shift",
     )
 
-    def __init__(self, scale: int) -> None:
+    def __init__(self, scale: int, rows_a_slot: int, bases: Bases | None = None) -> None:
         self._span = histogram.span(scale)
         self.shift = (2 * self._span + 1).bit_length()
         self.dtype: np.dtype[np.unsignedinteger] = np.dtype(np.uint32 if self.shift + _SLOT_BITS <= 32 else np.uint64)
+        self._rows_a_slot = rows_a_slot
+        self.bases = bases
         self._keys: Keys = np.zeros(0, self.dtype)
         self._counts = np.zeros(0, np.int64)
         self._pending: list[Keys] = []
-        self._pending_rows = 0
-        self._rows = 0
-        self._window: NDArray[np.uint32] | None = None
-        self._base = np.zeros(0, np.int32)
+        self._pending_rows = self._rows = self._outside = 0
+        self._window = np.zeros(0, np.uint16)
+        self._headroom = _TOP  # rows that the window can take before a count of it could overflow
 
     def add(self, slots: NDArray[np.int64], codes: NDArray[np.int32], capacity: int) -> None:
         """One count for each (slot, code), shapes (n,). `capacity` is above every slot of the pane."""
         self._rows += len(slots)
-        if self._window is not None:
-            slots, codes = self._add_to_window(self._window, slots, codes, capacity)
+        if self.bases is not None:
+            slots, codes = self._add_to_window(self.bases, slots, codes, capacity)
+            self._outside += len(slots)
             if not len(slots):
                 return
         self._pending.append(((slots << self.shift) + (codes + self._span)).astype(self.dtype))
         self._pending_rows += len(slots)
-        if self._pending_rows >= min(PENDING_HISTOGRAM_ROWS, max(_LEAST_PENDING, _ROWS_A_SLOT * capacity)):
+        if self._pending_rows >= min(PENDING_HISTOGRAM_ROWS, max(_LEAST_PENDING, self._rows_a_slot * capacity)):
             self._consolidate()
-            if self._window is None and self._rows >= _ROWS_A_SLOT * capacity:
-                self._open_window(capacity)
+            if self.bases is None and self._rows >= self._rows_a_slot * capacity:
+                self._learn(capacity)
 
     def _add_to_window(
-        self, window: NDArray[np.uint32], slots: NDArray[np.int64], codes: NDArray[np.int32], capacity: int
+        self, bases: Bases, slots: NDArray[np.int64], codes: NDArray[np.int32], capacity: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Count the rows inside of their slot's window; the others are returned."""
-        if capacity > len(self._base):
-            self._base = np.append(self._base, np.full(capacity - len(self._base), _NO_BASE, np.int32))
-            self._window = window = np.append(window, np.zeros(capacity * WINDOW - len(window), np.uint32))
-        base = self._base[slots]
-        if int(base.min()) == _NO_BASE:
-            fresh = base == _NO_BASE
-            self._base[slots[fresh]] = codes[fresh] - WINDOW // 2
-            base = self._base[slots]
-        within = codes - base
-        outside = within.view(np.uint32) >= WINDOW
+        if capacity * WINDOW > len(self._window):
+            self._window = np.append(self._window, np.zeros(capacity * WINDOW - len(self._window), np.uint16))
+        within = codes - bases.of(slots, codes, capacity)
         flat = (slots << _WINDOW_BITS) + within
-        if not outside.any():
-            np.add.at(window, flat, np.uint32(1))
-            return slots[:0], codes[:0]
-        np.add.at(window, flat[~outside], np.uint32(1))
+        outside = np.flatnonzero(within.view(np.uint32) >= WINDOW)
+        if len(outside):
+            flat = flat[within.view(np.uint32) < WINDOW]
+        if len(flat) > self._headroom:
+            self._make_headroom()
+        while len(flat) > self._headroom:
+            np.add.at(self._window, flat[: self._headroom], np.uint16(1))
+            flat = flat[self._headroom :]
+            self._spill()
+        np.add.at(self._window, flat, np.uint16(1))
+        self._headroom -= len(flat)
         return slots[outside], codes[outside]
 
-    def _open_window(self, capacity: int) -> None:
+    def _make_headroom(self) -> None:
+        """Look how high the counts really are; move them out only when they are high."""
+        self._headroom = _TOP - int(self._window.max())
+        if self._headroom < _TOP // 2:
+            self._spill()
+
+    def _spill(self) -> None:
+        """Move the window's counts to the consolidated ones."""
+        self._keys, self._counts = merged(*self._windowed(), self._keys, self._counts)
+        self._window.fill(0)
+        self._headroom = _TOP
+
+    def _windowed(self) -> tuple[Keys, NDArray[np.int64]]:
+        """(keys, counts) of the window."""
+        if self.bases is None:
+            return self._keys[:0], self._counts[:0]
+        flat = np.flatnonzero(self._window)
+        slots = flat >> _WINDOW_BITS
+        codes = self.bases.code[slots] + (flat & (WINDOW - 1)) + self._span
+        return ((slots << self.shift) + codes).astype(self.dtype), self._window[flat].astype(np.int64)
+
+    def _learn(self, capacity: int) -> None:
         """Centre a window on the mean code of each slot seen so far."""
-        slots = (self._keys >> self.shift).astype(np.int64)
-        codes = (self._keys & self.dtype.type((1 << self.shift) - 1)).astype(np.int64) - self._span
+        slots, codes = self._split(self._keys)
         rows = np.bincount(slots, self._counts, capacity)
         mean = np.bincount(slots, self._counts * codes, capacity) / np.maximum(rows, 1)
-        self._base = np.where(rows > 0, np.rint(mean).astype(np.int32) - WINDOW // 2, _NO_BASE).astype(np.int32)
-        self._window = np.zeros(capacity * WINDOW, np.uint32)
-        within = codes - self._base[slots]
-        inside = (within >= 0) & (within < WINDOW)
-        self._window[(slots[inside] << _WINDOW_BITS) + within[inside]] = self._counts[inside]
-        self._keys, self._counts = self._keys[~inside], self._counts[~inside]
+        self.bases = Bases.around(mean, rows > 0)
+
+    def handed_on(self) -> Bases | None:
+        """What the next pane of the kind starts with: these windows if they paid, else none, to learn anew."""
+        busy = self._rows * WINDOW >= self._rows_a_slot * len(self._window)
+        return self.bases if busy and 4 * self._outside <= self._rows else None
 
     def _consolidate(self) -> None:
         """Sort the waiting rows and add them to the consolidated ones."""
@@ -111,19 +167,16 @@ class Buckets:
         counts = np.diff(np.append(first, len(waiting)))
         self._keys, self._counts = merged(self._keys, self._counts, waiting[first], counts)
 
+    def _split(self, keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """(slot, code) of each key."""
+        codes = (keys & self.dtype.type((1 << self.shift) - 1)).astype(np.int32) - np.int32(self._span)
+        return (keys >> self.shift).astype(np.int64), codes
+
     def consolidated(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
         """(slot, code, count), ordered by slot and code, each pair once."""
         self._consolidate()
-        keys, counts = self._keys, self._counts
-        if self._window is not None:
-            flat = np.flatnonzero(self._window)
-            slots = flat >> _WINDOW_BITS
-            codes = self._base[slots] + (flat & (WINDOW - 1)) + self._span
-            dense = ((slots << self.shift) + codes).astype(self.dtype)
-            keys, counts = merged(dense, self._window[flat].astype(np.int64), keys, counts)
-        slot = (keys >> self.shift).astype(np.int64)
-        code = (keys & self.dtype.type((1 << self.shift) - 1)).astype(np.int32) - np.int32(self._span)
-        return slot, code, counts
+        keys, counts = merged(*self._windowed(), self._keys, self._counts)
+        return *self._split(keys), counts
 
     def load(self, slots: NDArray[np.int64], codes: NDArray[np.int32], counts: NDArray[np.int64]) -> None:
         """Start from what `consolidated` gave."""

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollups import exemplar, histogram, sums
-from rollups.buckets import Buckets
-from rollups.limits import MAX_ROWS_BETWEEN_CARRIES, NEVER, PENDING_EXEMPLAR_ROWS
+from rollups.buckets import Bases, Buckets
+from rollups.limits import MAX_ROWS_BETWEEN_CARRIES, NEVER, PENDING_EXEMPLAR_ROWS, ROWS_A_SLOT, ROWS_A_SLOT_SLOW
 from schemas.cells import Column
 
 _LEAST = 64
@@ -69,10 +69,12 @@ class PaneRows:
 class Pane:
     """Cumulative cells of one (kind, pane). `touched` marks slots changed since the last provisional rows."""
 
-    def __init__(self, start_ms: int, scale: int, fingerprint: bool, provisional: bool) -> None:
+    def __init__(
+        self, start_ms: int, scale: int, fingerprint: bool, provisional: bool, bases: Bases | None = None
+    ) -> None:
         self.start_ms = start_ms
         self.scale = scale
-        self.buckets = Buckets(scale)
+        self.buckets = Buckets(scale, ROWS_A_SLOT_SLOW if provisional else ROWS_A_SLOT, bases)
         self.capacity = 0
         self.count = np.zeros(0, np.int64)
         self.sum_whole = np.zeros(0, np.int64)
@@ -163,7 +165,8 @@ class Pane:
             columns[name] = place[columns[name].astype(np.int64)]
         for name in self.specification():
             setattr(self, name, getattr(self, name)[:0])
-        self.capacity, self.buckets = 0, Buckets(self.scale)
+        self.capacity = 0
+        self.buckets = Buckets(self.scale, ROWS_A_SLOT_SLOW if self.has_touched else ROWS_A_SLOT)
         self.load(columns, len(kept))
 
     def columns(self) -> dict[str, Column]:
