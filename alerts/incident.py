@@ -134,6 +134,13 @@ class Incident:
     left_out: int = 0  # alerts past the bound
     told: list[str] = dataclasses.field(default_factory=list)  # channels that were triggered
 
+    def make_room(self, most: int) -> bool:
+        """Whether one more alert fits; alerts that have resolved make way, the oldest first."""
+        gone = next((name for name, part in self.parts.items() if not part.severity), None)
+        if len(self.parts) >= most and gone is not None:
+            del self.parts[gone]
+        return len(self.parts) < most
+
     @property
     def severity(self) -> int:
         """Highest severity rank of its alerts."""

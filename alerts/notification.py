@@ -7,7 +7,7 @@ a reason as much as "something was sent". It refuses to deliver and to retry.
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import hashlib
 from collections.abc import Mapping
 
@@ -57,7 +57,7 @@ def notification_id(incident: str, channel: str, number: int, action: str) -> st
 
 def time_text(at_ms: int) -> str:
     """ISO 8601 in UTC, to the second."""
-    return datetime.datetime.fromtimestamp(at_ms // 1000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dt.datetime.fromtimestamp(at_ms // 1000, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def summary_of(incident: Incident) -> str:

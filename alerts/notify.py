@@ -90,13 +90,13 @@ class Notifier:
                 self.counters["without_incident"] += 1
                 return []
         before, known = incident.severity, transition.alert_id in incident.parts
-        if not known and len(incident.parts) >= self.bounds.alerts_in_incident:
+        if not known and not incident.make_room(self.bounds.alerts_in_incident):
             incident.left_out += 1
             self.counters["alerts_left_out"] += 1
             return []
         frozen = known and incident.parts[transition.alert_id].frozen
-        incident.parts[transition.alert_id] = part_of(transition)
-        change = _change(incident, before, known, frozen, transition.frozen)
+        part = incident.parts[transition.alert_id] = part_of(transition)
+        change = _change(incident, before, known, frozen, part)
         if change is None:
             return []
         wanted = self.routes.channels(labels_of(transition)) if transition.severity != "none" else ()
@@ -199,22 +199,20 @@ def _incident(row: dict[str, object]) -> Incident:
     return Incident(**{**row, "parts": read})  # type: ignore[arg-type]
 
 
-def _change(incident: Incident, before: int, known: bool, frozen_before: bool, frozen: bool) -> Change | None:
-    """What the newest transition means for its incident."""
+def _change(incident: Incident, before: int, known: bool, frozen_before: bool, part: Part) -> Change | None:
+    """What the newest transition, now in `part`, means for its incident; None when it means nothing."""
     now = incident.severity
     if not incident.number:
         return Change.OPENED
-    if now == 0:
-        return Change.ENDED if not incident.left_out or not incident.burning else None
-    if now > before:
-        return Change.ROSE
+    if now != before:
+        return Change.ENDED if now == 0 else (Change.ROSE if now > before else Change.FELL)
     if not known:
         return Change.JOINED
-    if now < before:
-        return Change.FELL
-    if frozen != frozen_before:
-        return Change.FROZE if frozen else Change.THAWED
-    return Change.LEFT
+    if part.severity == 0:
+        return Change.LEFT
+    if part.frozen != frozen_before:
+        return Change.FROZE if part.frozen else Change.THAWED
+    return None
 
 
 def part_of(transition: AlertTransition) -> Part:

@@ -74,14 +74,14 @@ class _Builder:
         self._weights: list[int] = []
         self._total = 0
 
-    def _put(self, node: Node, weight: int, anchor: str | None) -> None:
+    def _put(self, node: Node, weight: int, anchor: str | None, mark: Mark) -> None:
         if anchor:
             self._anchors[anchor] = (node, weight)
         self._total += weight if not self._weights else 0
         if self._weights:
             self._weights[-1] += weight
         if max(self._total, self._weights[-1] if self._weights else 0) > limits.YAML_NODES_MAX:
-            raise _Refused(node.mark, f"the file holds more than {limits.YAML_NODES_MAX:,} values", "aliases count")
+            raise _Refused(mark, f"the file holds more than {limits.YAML_NODES_MAX:,} values", "aliases count")
         if self._open:
             self._open[-1][2].append(node)
         else:
@@ -97,23 +97,23 @@ class _Builder:
         shape, mark, children, anchor = self._open.pop()
         weight = self._weights.pop()
         if shape == "items":
-            self._put(Items(tuple(children), mark), weight, anchor)
+            self._put(Items(tuple(children), mark), weight, anchor, mark)
             return
         entries: list[tuple[Scalar, Node]] = []
         for key, value in zip(children[::2], children[1::2], strict=True):
             if not isinstance(key, Scalar):
                 raise _Refused(key.mark, "a key has to be a plain word")
             entries.append((key, value))
-        self._put(Fields(tuple(entries), mark), weight, anchor)
+        self._put(Fields(tuple(entries), mark), weight, anchor, mark)
 
     def scalar(self, text: str, plain: bool, mark: Mark, anchor: str | None) -> None:
-        self._put(Scalar(text, plain, mark), 1, anchor)
+        self._put(Scalar(text, plain, mark), 1, anchor, mark)
 
     def alias(self, name: str, mark: Mark) -> None:
         if name not in self._anchors:
             raise _Refused(mark, f"alias *{name} names an anchor that is not complete here")
         node, weight = self._anchors[name]
-        self._put(node, weight, None)
+        self._put(node, weight, None, mark)
 
 
 def _feed(builder: _Builder, text: str) -> None:

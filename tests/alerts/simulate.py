@@ -139,3 +139,21 @@ def fired_after(
             if reading.exceeded and reading.severity == severity and reading.long_ms == long_ms:
                 return (transition.event_ms - since_ms) / 1000
     return None
+
+
+def only_rule(config: Config, long_ms: int) -> Config:
+    """The same SLOs with one rule of the policy, by its long window."""
+    slos = []
+    for slo in config.slos:
+        tiers = tuple(tier for tier in slo.policy.tiers if tier.long_ms == long_ms)
+        slos.append(dataclasses.replace(slo, policy=dataclasses.replace(slo.policy, tiers=tiers)))
+    return Config.of(slos)
+
+
+def warm(simulation: Simulation, until_ms: int, length_ms: int, per_second: float, ratio: float = 0.0) -> None:
+    """Steady traffic up to `until_ms`, ten minutes a step, one row a pane."""
+    block = 600_000
+    for begin in range(until_ms - -(-length_ms // block) * block, until_ms, block):
+        total = per_second * PANE_MS / 1000
+        panes = [(simulation.group, begin + at, total * (1 - ratio), total) for at in range(0, block, PANE_MS)]
+        simulation.step(rows(*panes), times({simulation.kind: begin + block}, begin + block))
