@@ -13,17 +13,21 @@ import importlib
 import importlib.util
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from local.errors import ChoiceUnknown, DockerBrokerFailed, GivenBrokerSilent
 from local.java import Progress, silent
-from local.kafka import EmbeddedBroker, metadata
-from local.limits import DOCKER_ANSWER_MAX_S, MESSAGE_MAX_BYTES, METADATA_MAX_S
+from local.kafka import KAFKA_VERSION, SETTINGS, EmbeddedBroker, metadata
+from local.limits import BROKER_START_MAX_S, DOCKER_ANSWER_MAX_S, MESSAGE_MAX_BYTES, METADATA_MAX_S, POLL_S
+from local.process import free_port
 
-#: Pinned; any Kafka of version 4 with the Confluent image layout that testcontainers expects.
-DOCKER_IMAGE = "confluentinc/cp-kafka:8.1.0"
+#: Kafka's own image, of the version that is embedded otherwise.
+DOCKER_IMAGE = f"apache/kafka:{KAFKA_VERSION}"
+#: The controller's port inside the container, which nobody outside uses.
+CONTAINER_CONTROLLER_PORT = 9093
 #: Where a Docker daemon listens unless DOCKER_HOST says otherwise.
 DOCKER_SOCKET = "/var/run/docker.sock"
 
@@ -116,21 +120,38 @@ def docker_answers() -> bool:
 @contextlib.contextmanager
 def docker_broker() -> Iterator[Running]:
     """A broker in a container of its own, with the group settings of the embedded one."""
-    container = importlib.import_module("testcontainers.community.kafka").KafkaContainer(DOCKER_IMAGE).with_kraft()
-    for name, value in {
-        "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
-        "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
-        "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
-        "KAFKA_MESSAGE_MAX_BYTES": str(MESSAGE_MAX_BYTES),
-        "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
-        "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
-    }.items():
+    port = free_port()
+    container = importlib.import_module("testcontainers.core.container").DockerContainer(DOCKER_IMAGE)
+    container.with_bind_ports(port, port)
+    bootstrap = f"{container.get_container_host_ip()}:{port}"
+    for name, value in docker_settings(bootstrap, port).items():
         container.with_env(name, value)
     try:
         container.start()
     except Exception as error:
         raise DockerBrokerFailed(reason=error) from error
     try:
-        yield Running(str(container.get_bootstrap_server()), "docker", False)
+        await_metadata(bootstrap)
+        yield Running(bootstrap, "docker", False)
     finally:
         container.stop()
+
+
+def docker_settings(bootstrap: str, port: int) -> dict[str, str]:
+    """The environment of Kafka's own image: what SETTINGS of `local.kafka` says, as variables."""
+    given = dict(line.split("=", 1) for line in SETTINGS.splitlines() if "=" in line and not line.startswith("#"))
+    facts = {"port": port, "controller_port": CONTAINER_CONTROLLER_PORT, "data": "/tmp/kafka"}  # noqa: S108 - its own disk
+    filled = {name: value.format(**facts, message_max_bytes=MESSAGE_MAX_BYTES) for name, value in given.items()}
+    filled["listeners"] = f"PLAINTEXT://:{port},CONTROLLER://:{CONTAINER_CONTROLLER_PORT}"
+    filled["advertised.listeners"] = f"PLAINTEXT://{bootstrap}"
+    return {f"KAFKA_{name.replace('.', '_').upper()}": value for name, value in filled.items()}
+
+
+def await_metadata(bootstrap: str) -> None:
+    """Returns once a broker answers there; raises DockerBrokerFailed after `BROKER_START_MAX_S` seconds."""
+    deadline = time.monotonic() + BROKER_START_MAX_S
+    while time.monotonic() < deadline:
+        if metadata(bootstrap) is not None:
+            return
+        time.sleep(POLL_S)
+    raise DockerBrokerFailed(reason=f"no metadata within {BROKER_START_MAX_S:.0f} s")

@@ -50,25 +50,73 @@ def test_docker_goes_first_when_it_answers(monkeypatch: pytest.MonkeyPatch) -> N
         assert running.kind == "docker"
 
 
-def test_a_container_that_does_not_start_says_how_to_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Container:
-        def __init__(self, image: str) -> None:
-            self.settings: dict[str, str] = {}
+class Container:
+    """Stands for testcontainers' DockerContainer."""
 
-        def with_kraft(self) -> Container:
-            return self
+    failure: OSError | None = None
+    last: Container
 
-        def with_env(self, name: str, value: str) -> None:
-            self.settings[name] = value
+    def __init__(self, image: str) -> None:
+        self.image, self.settings, self.ports, self.stopped = image, {}, {}, False
+        Container.last = self
 
-        def start(self) -> None:
-            assert self.settings["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
-            raise OSError("pull refused")
+    def get_container_host_ip(self) -> str:
+        return "10.0.0.7"
 
-    module = types.SimpleNamespace(KafkaContainer=Container)
+    def with_bind_ports(self, inside: int, outside: int) -> None:
+        self.ports[inside] = outside
+
+    def with_env(self, name: str, value: str) -> None:
+        self.settings[name] = value
+
+    def start(self) -> None:
+        if self.failure:
+            raise self.failure
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+@pytest.fixture
+def container(monkeypatch: pytest.MonkeyPatch) -> type[Container]:
+    module = types.SimpleNamespace(DockerContainer=Container)
     monkeypatch.setattr(choice.importlib, "import_module", lambda name: module)
+    return Container
+
+
+def test_a_container_is_told_what_the_embedded_broker_is_told(
+    container: type[Container], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(choice, "await_metadata", asked.append)
+    with choice.docker_broker() as running:
+        own = container.last
+        (port,) = own.ports
+        assert own.ports == {port: port}
+        assert running.bootstrap == f"10.0.0.7:{port}"
+        assert asked == [running.bootstrap]
+        assert own.settings["KAFKA_LISTENERS"] == f"PLAINTEXT://:{port},CONTROLLER://:9093"
+        assert own.settings["KAFKA_ADVERTISED_LISTENERS"] == f"PLAINTEXT://10.0.0.7:{port}"
+        assert own.settings["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
+        assert own.settings["KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS"] == "1000"
+        assert not any("{" in value for value in own.settings.values())
+        assert not own.stopped
+    assert own.stopped
+
+
+def test_a_container_that_does_not_start_says_how_to_do_without(
+    container: type[Container], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container, "failure", OSError("pull refused"))
     with pytest.raises(DockerBrokerFailed, match=r"pull refused.*TOCSIN_BROKER=embedded"), choice.docker_broker():
         pytest.fail("it did not start")
+
+
+def test_a_container_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "BROKER_START_MAX_S", 0.1)
+    monkeypatch.setattr(choice, "metadata", lambda bootstrap: None)
+    with pytest.raises(DockerBrokerFailed, match="no metadata"):
+        choice.await_metadata("127.0.0.1:1")
 
 
 def test_a_docker_host_is_looked_at_where_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
