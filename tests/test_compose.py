@@ -40,7 +40,7 @@ def test_the_schema_would_have_seen_a_mistake(tmp_path: Path) -> None:
     wrong.write_text("services:\n  kafka:\n    image: x\n    depend_on: [y]\n")
     done = validated(wrong)
     assert done.returncode == 1
-    assert "'depend_on' was unexpected" in done.stdout
+    assert "'depend_on' does not match" in done.stdout
 
 
 def test_every_long_running_service_says_when_it_is_healthy() -> None:
