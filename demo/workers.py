@@ -46,9 +46,7 @@ class Workers:
         """Start one worker; its log begins anew unless it ran before."""
         log = self._logs / f"{name}-{self.kills}.log"
         command = [sys.executable, "-m", "streams", "worker"]
-        self._running[name] = spawn(
-            command, self._environment, log, name=name, mark="streams", ports=(), guarded=True
-        )
+        self._running[name] = spawn(command, self._environment, log, name=name, mark="streams", ports=(), guarded=True)
 
     def check(self) -> None:
         """Raise WorkerEnded if one has ended by itself."""
