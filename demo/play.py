@@ -51,7 +51,7 @@ class Player:
         self._live = (*history, Desktop(self._connect))
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self.failure: BaseException | None = None
+        self.failure: Exception | None = None
 
     def _connect(self, **options: Any) -> Client:
         return Client(transport=self._booked, flush_interval=5.0, **options)
@@ -91,9 +91,8 @@ class Player:
         try:
             while not self._stop.wait(TICK_S):
                 self._tick(time.time_ns() // 1_000_000)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - whoever watches the run raises it there
             self.failure = error
-            raise
 
     def _tick(self, now_ms: int) -> None:
         for source in self._live:
