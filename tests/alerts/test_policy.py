@@ -32,7 +32,7 @@ def test_the_shortest_window_is_one_pane() -> None:
 
 def test_a_rule_above_the_ceiling_can_never_fire() -> None:
     tier = Tier("page", 3_600_000, 300_000, 14.4)
-    assert can_fire(tier, 0.07)
+    assert can_fire(tier, 0.05)
     assert not can_fire(tier, 1 / 14.4)
     assert not can_fire(tier, 0.1)
 
