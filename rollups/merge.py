@@ -83,7 +83,7 @@ class Merge:
         """Panes that start before this are gone: the late horizon and a pane more, so that no late row finds nothing."""
         newest = int(self.sources.max_event_ms[:, kind].max())
         passed = int(self.sources.watermarks[:, kind].min())
-        if newest == NEVER or passed == NEVER:
+        if NEVER in {newest, passed}:
             return NEVER
         slack = self.lateness.horizon_ms[kind] + self.lateness.lateness_ms[kind] + 2 * PANE_MS
         return min(newest, passed) - slack

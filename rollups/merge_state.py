@@ -74,9 +74,9 @@ def restore(merge: Merge, data: bytes) -> None:
     merge.slo.beyond_horizon = scalars["slo_beyond_horizon"]
     merge.counters = Counter(scalars["counters"])
     merge.closed_before = columns["closed_before"].tolist()
-    merge.sources.as_of = columns["as_of"].copy()
-    merge.sources.watermarks = columns["watermarks"].reshape(-1, SOURCE_KINDS).copy()
-    merge.sources.max_event_ms = columns["max_event_ms"].reshape(-1, SOURCE_KINDS).copy()
+    merge.sources.as_of = columns["as_of"].astype(np.int64)
+    merge.sources.watermarks = columns["watermarks"].astype(np.int64).reshape(-1, SOURCE_KINDS)
+    merge.sources.max_event_ms = columns["max_event_ms"].astype(np.int64).reshape(-1, SOURCE_KINDS)
     _panes_and_windows(merge, panes, windows, columns, frozen)
     for pane_ms, source in slo:
         merge.slo.cells[pane_ms, source] = unfold(next(frozen))

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import faust
 import structlog
+from schemas.telemetry import TelemetryDecoder
 
 from alerts.config import Config, read_config
 from alerts.selection import Selection
-from schemas.telemetry import TelemetryDecoder
 from streams import decompression, health, reporting, topics
 from streams.aggregate import AggregateStep
 from streams.merge import MergeStep

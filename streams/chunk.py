@@ -65,6 +65,4 @@ def cut(records: Sequence[FetchedRecord], max_records: int, max_bytes: int) -> I
 def chunk_of(like: FetchedRecord, part: list[Record], size: int) -> Chunk:
     """One chunk of the partition that `like` is from."""
     last = part[-1]
-    return Chunk(
-        like.topic, like.partition, last.offset, last.timestamp_ms, 1, None, part, serialized_value_size=size
-    )
+    return Chunk(like.topic, like.partition, last.offset, last.timestamp_ms, 1, None, part, serialized_value_size=size)

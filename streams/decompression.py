@@ -74,7 +74,7 @@ def bounded_snappy(limit: int) -> Callable[[Any], bytes]:
 
 
 def _declared(data: bytes) -> int:
-    if not codec._detect_xerial_stream(data):
+    if not codec._detect_xerial_stream(data):  # noqa: SLF001  # the detection must be the decoder's own
         return _uvarint(data, 0)
     total, at = 0, _XERIAL_HEADER
     while at + 4 <= len(data):
@@ -107,8 +107,10 @@ class Fetched(NamedTuple):
     value: bytes | None
 
 
-class BoundedRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+class BoundedRecords(fetcher.PartitionRecords):
     """The records of one fetch response; a batch that can't be unfolded is skipped and marked."""
+
+    next_fetch_offset: int
 
     def _unpack_records(self) -> Iterator[Fetched]:
         topic, partition = self._tp.topic, self._tp.partition
@@ -129,7 +131,7 @@ class BoundedRecords(fetcher.PartitionRecords):  # type: ignore[misc]
             return [Fetched(topic, partition, r.offset, r.timestamp, r.key, r.value) for r in batch]
         except (BatchTooLarge, cramjam.DecompressionError, OSError, EOFError) as error:
             first, last = batch.base_offset, batch.next_offset - 1
-            log.error("batch_refused", topic=topic, partition=partition, first=first, last=last, error=str(error))
+            log.warning("batch_refused", topic=topic, partition=partition, first=first, last=last, error=str(error))
             note = REFUSED_BATCH + f"{topic}[{partition}] offsets {first} to {last}: {error}".encode()
             return [Fetched(topic, partition, last, batch.max_timestamp or 0, None, note)]
 

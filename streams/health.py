@@ -18,7 +18,7 @@ from streams.stage import Stage
 from streams.step import Step
 from streams.watchdog import Watchdog
 
-HOST = "0.0.0.0"  # a container's probe comes from outside
+HOST = "0.0.0.0"  # noqa: S104  # a container's probe comes from outside
 LOOP_STALL_S = 20.0
 READY_LAG_RECORDS = 10_000
 Probe = Callable[[], tuple[bool, dict[str, object]]]
@@ -72,7 +72,7 @@ def serve(port: int, stages: Sequence[Stage[Step]], watchdog: Watchdog) -> Threa
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it
             """Probes are not news."""
 
     server = ThreadingHTTPServer((HOST, port), Answers)

@@ -19,6 +19,7 @@ from streams.errors import DeliveryFailed
 QUEUE_RECORDS = 500_000
 QUEUE_KIB = 256 << 10
 POLL_S = 0.002
+ANY_PARTITION = -1  # librdkafka: let the partitioner decide
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,8 +87,8 @@ class Producer:
         return sent
 
     def _produce(self, record: Outgoing, sent: Sent) -> None:
-        place = {} if record.partition is None else {"partition": record.partition}
-        self._producer.produce(record.topic, record.value, record.key, on_delivery=sent.answered, **place)
+        partition = ANY_PARTITION if record.partition is None else record.partition
+        self._producer.produce(record.topic, record.value, record.key, partition, on_delivery=sent.answered)
 
     async def settled(self, sent: Sent) -> None:
         """Wait until every record of the set is acknowledged. Raises DeliveryFailed."""

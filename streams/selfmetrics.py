@@ -25,7 +25,9 @@ SNAPSHOT = Histogram("tocsin_snapshot_seconds", "Making a snapshot's bytes", ["s
 STATE_BYTES = Gauge("tocsin_state_bytes", "Bytes of the last snapshot", ["stage"])
 RESTORE = Histogram("tocsin_restore_seconds", "Loading one partition's state", ["stage"], buckets=_SECONDS)
 MEASUREMENTS = Counter("tocsin_measurements", "Measurements by what became of them", ["fate"])
-UNACCOUNTED = Gauge("tocsin_unaccounted_events", "Measurements accepted and not found again: 0 unless we are wrong", ["partition"])
+UNACCOUNTED = Gauge(
+    "tocsin_unaccounted_events", "Measurements accepted and not found again: 0 unless we are wrong", ["partition"]
+)
 REFUSED = Counter("tocsin_refused_records", "Records copied to the dead letter or late topic", ["reason"])
 SERIES = Gauge("tocsin_series", "Active series", ["partition"])
 ROLLUPS = Counter("tocsin_rollups", "Rollup rows written", ["what"])

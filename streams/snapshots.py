@@ -101,7 +101,9 @@ def cut(snapshot: Snapshot) -> list[Part]:
     """The parts of a snapshot, at least one."""
     pieces = [snapshot.data[at : at + PART_BYTES] for at in range(0, len(snapshot.data), PART_BYTES)] or [b""]
     if len(pieces) > MAX_PARTS:
-        raise ValueError(f"a snapshot of {len(snapshot.data)} bytes needs {len(pieces)} parts, the limit is {MAX_PARTS}")
+        raise ValueError(
+            f"a snapshot of {len(snapshot.data)} bytes needs {len(pieces)} parts, the limit is {MAX_PARTS}"
+        )
     head = (snapshot.partition, snapshot.epoch, snapshot.fence, snapshot.number, snapshot.writer)
     return [Part(*head, part=index, parts=len(pieces), data=piece) for index, piece in enumerate(pieces)]
 
@@ -117,4 +119,3 @@ def newest(parts: Iterable[Part]) -> Snapshot | None:
         if 0 in group and len(group) == group[0].parts
     ]
     return max(whole, key=lambda snapshot: (snapshot.rank, snapshot.writer), default=None)
-

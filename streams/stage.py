@@ -119,7 +119,9 @@ class Stage(Generic[S]):
         if found is not None:
             step.restore(found.data)
             if step.fence != found.fence:
-                raise errors.RestoreFailed(f"{self.name}[{partition}]: snapshot says fence {found.fence}, state says {step.fence}")
+                raise errors.RestoreFailed(
+                    f"{self.name}[{partition}]: snapshot says fence {found.fence}, state says {step.fence}"
+                )
         epoch = max(self._generation(), found.epoch + 1 if found else 0)
         writer = Writer(self._state.topic, partition, epoch, found.number if found else 0, keys)
         self.held[partition] = Held(step, writer)

@@ -13,7 +13,7 @@ import secrets
 import time
 
 import structlog
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams import snapshots, topics
 from streams.errors import RestoreFailed
@@ -69,7 +69,7 @@ class StateLog:
                 raise RestoreFailed(f"{self.topic}[{partition}]: at offset {at} of {end} after {self._timeout_s} s")
             for message in consumer.consume(BATCH, POLL_S):
                 error = message.error()
-                if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its only name
                     at = max(at, int(message.offset() or 0))
                 elif error is not None:
                     raise RestoreFailed(f"{self.topic}[{partition}]: {error.str()}")
@@ -100,7 +100,7 @@ class StateLog:
         consumer = self._consumer()
         try:
             consumer.commit(offsets=[TopicPartition(self.topic, partition, offset)], asynchronous=False)
-        except Exception as error:
+        except KafkaException as error:
             log.warning("state_pointer_not_saved", topic=self.topic, partition=partition, error=str(error))
         finally:
             consumer.close()

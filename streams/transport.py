@@ -25,7 +25,7 @@ Restore = Callable[[str, int], Awaitable[int | None]]
 Assigned = Callable[[set[tuple[str, int]]], Awaitable[None]]
 
 
-class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
+class ChunkConsumer(driver.Consumer):
     """One consumer a worker process."""
 
     max_records: int = 50_000
@@ -34,7 +34,7 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
     assigned: Assigned
     ends: errors.Ending = staticmethod(errors.end_process)
 
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Iterable[Chunk]]:
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Iterable[Chunk]]:  # noqa: ASYNC109  # Faust's
         records = await super()._getmany(active_partitions, timeout)
         return {tp: list(cut(found, self.max_records, self.max_bytes)) for tp, found in records.items() if found}
 
@@ -50,7 +50,7 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
                     await self._seek_past(tp, fence)
         except errors.FenceOutsideLog as error:
             self.ends(errors.EXIT_PERSON, str(error))
-        except Exception as error:  # Faust swallows what a seek raises (traps 14, 5); a worker without state must end
+        except Exception as error:  # noqa: BLE001  # Faust swallows what a seek raises (traps 14, 5); a worker without state must end
             self.ends(errors.EXIT_RESTART, f"restore: {error!r}")
 
     async def _seek_past(self, tp: TP, fence: int) -> None:
@@ -73,7 +73,7 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]
         log.info("restored", topic=tp.topic, partition=tp.partition, fence=fence, behind=high - start)
 
 
-class ChunkTransport(driver.Transport):  # type: ignore[misc]
+class ChunkTransport(driver.Transport):
     """The transport of a Tocsin app; `configure` once before the app starts."""
 
     Consumer = ChunkConsumer

@@ -59,7 +59,7 @@ class Watchdog:
             return ""
         try:
             coordinator.check_errors()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the consumer is done for
             return f"the group coordinator failed: {error!r}"
         task = getattr(coordinator, "_coordination_task", None)
         return "the group coordination task has ended" if task is not None and task.done() else ""

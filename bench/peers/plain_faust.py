@@ -39,7 +39,7 @@ events = app.topic(os.environ["BENCH_TOPIC"], key_serializer="raw", value_serial
 windows = app.Table("windows", default=dict, partitions=int(os.environ.get("BENCH_PARTITIONS", "4"))).tumbling(
     WINDOW_SECONDS, expires=KEPT_SECONDS
 )
-done = 0
+progress = {"done": 0}
 
 
 def fold(cell: dict[str, Any], value: float, good: bool) -> dict[str, Any]:
@@ -60,18 +60,17 @@ def fold(cell: dict[str, Any], value: float, good: bool) -> dict[str, Any]:
 @app.agent(events)
 async def aggregate(stream: faust.StreamT[bytes]) -> None:
     """Plain Faust: one event at a time, one table write each."""
-    global done
     async for value in stream:
         event = fastavro.schemaless_reader(io.BytesIO(value[SINGLE_OBJECT_HEADER_BYTES:]), EVENT_SCHEMA, None)
         key = event["metric"] + "|" + "|".join(f"{k}={v}" for k, v in sorted(event["labels"].items()))
         windows[key] = fold(windows[key].current(), event["value"], event["outcome"] == 1)
-        done += 1
+        progress["done"] += 1
 
 
 @app.timer(1.0)
 async def report() -> None:
     """How far it is."""
-    sys.stdout.write(json.dumps({"done": done}) + "\n")
+    sys.stdout.write(json.dumps(progress) + "\n")
     sys.stdout.flush()
 
 
