@@ -182,3 +182,21 @@ def test_refusals_are_reported_as_a_metric() -> None:
     )
     transport.answer(None)
     made.close()
+
+
+def test_batches_whose_results_are_unknown_are_sent_again_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "RETRY_FIRST", 0.01)
+    transport = Slow()
+    made = client(transport, batch_size=1)
+    for value in range(3):
+        made.gauge("g").set(value)
+    made.flush(0)
+    assert until(lambda: len(transport.open) == 3)
+    for on_result in transport.open[::-1]:
+        on_result(TimeoutError("unknown"))
+    transport.open.clear()
+    made.flush(0)
+    assert until(lambda: bool(made.flush(0) or len(transport.offered) >= 6))
+    assert sequences(transport) == [0, 1, 2, 0, 1, 2]
+    transport.answer(None)
+    assert made.close()

@@ -138,3 +138,14 @@ def test_what_was_too_late_is_accounted_for() -> None:
     verdict = compare({(SERIES, 0): CELL}, {(SERIES, 0): rest}, {(SERIES, 0): late}, 0)
     assert verdict.exact
     assert (verdict.aggregated, verdict.late) == (2, 1)
+
+
+def test_a_record_that_is_sent_twice_is_booked_once() -> None:
+    memory = MemoryTransport()
+    publish(memory, [(1, 5), (2, 6)]).close()
+    ledger = Ledger()
+    for _ in range(2):
+        ledger.settle(ledger.intend(memory.records[0][1]), None)
+    assert (ledger.published, ledger.retried, ledger.unknown) == ({"vehicle": 2}, 1, 0)
+    ((_, cell),) = ledger.truth.items()
+    assert cell.count == 2
