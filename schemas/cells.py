@@ -102,7 +102,7 @@ class Cells:
     @classmethod
     def empty(cls) -> Cells:
         """A block of no rows."""
-        return cls(**{name: np.zeros(0, dtype) for name, dtype in ALL_COLUMNS.items()})  # type: ignore[arg-type]
+        return cls(**{name: np.zeros(0, dtype) for name, dtype in ALL_COLUMNS.items()})
 
     @classmethod
     def of(cls, rows: int, **columns: Column) -> Cells:

@@ -79,6 +79,24 @@ GROUP_SCHEMA = fastavro.parse_schema(
 )
 
 
+class NotADefinition(ValueError):
+    """These bytes are not the canonical form of a series or an SLO group"""
+
+
+def _row(data: bytes, schema: str | list[object] | dict[str, object]) -> dict[str, object]:
+    try:
+        row = fastavro.schemaless_reader(io.BytesIO(data), schema, None)
+    except (EOFError, ValueError, IndexError) as error:
+        raise NotADefinition(NotADefinition.__doc__) from error
+    if not isinstance(row, dict):
+        raise NotADefinition(NotADefinition.__doc__)
+    return row
+
+
+def _labels(value: object) -> dict[str, str]:
+    return value if isinstance(value, dict) else {}
+
+
 def short_hash(data: bytes) -> int:
     """First eight bytes of BLAKE2b, little-endian: the identity hash of series, groups and producers."""
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
@@ -114,14 +132,14 @@ class SeriesDefinition:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SeriesDefinition:
-        """Inverse of `canonical`."""
-        row = fastavro.schemaless_reader(io.BytesIO(data), DEFINITION_SCHEMA, None)
+        """Inverse of `canonical`. Raises NotADefinition."""
+        row = _row(data, DEFINITION_SCHEMA)
         return cls(
-            metric=row["metric"],
-            kind=MeasureKind(MEASURE_KINDS.index(row["kind"])),
-            unit=row["unit"],
-            source_kind=SourceKind(SOURCE_KINDS.index(row["source_kind"])),
-            labels=row["labels"],
+            metric=str(row["metric"]),
+            kind=MeasureKind(MEASURE_KINDS.index(str(row["kind"]))),
+            unit=str(row["unit"]),
+            source_kind=SourceKind(SOURCE_KINDS.index(str(row["source_kind"]))),
+            labels=_labels(row["labels"]),
         )
 
 
@@ -148,9 +166,9 @@ class SloGroup:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SloGroup:
-        """Inverse of `canonical`."""
-        row = fastavro.schemaless_reader(io.BytesIO(data), GROUP_SCHEMA, None)
-        return cls(slo=row["slo"], objective=row["objective"], labels=row["labels"])
+        """Inverse of `canonical`. Raises NotADefinition."""
+        row = _row(data, GROUP_SCHEMA)
+        return cls(slo=str(row["slo"]), objective=int(str(row["objective"])), labels=_labels(row["labels"]))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

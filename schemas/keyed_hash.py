@@ -1,0 +1,91 @@
+"""KeyedHash: 64-bit hashes of very many short byte slices at once.
+
+What: all slices of a buffer are gathered as rows of 32-bit digits and multiplied by a random matrix; the four sums of
+each row are folded into one word. Why: the decoder must recognise a series by its raw bytes for millions of records a
+second, and a dictionary costs more than all the rest of the decoding. The matrix is drawn from the system's randomness
+once a process, so nobody who sends can aim at a collision.
+
+Collision probability. The hash is multilinear over the integers: digits below 2**32, weights below 2**15, at most 64
+digits a block, so each sum is below 2**53 and exact in a double whatever the order of additions. Two slices that differ
+(the length is a digit, so padding cannot hide a difference) have one equal sum with probability at most 2**-15, all four
+with at most 2**-60; folding to 64 bits adds 2**-64 as for a random function. Among 100,000 known slices that is one
+collision in about 2e8 processes; with the 262,144 that are remembered at most, one in 3e7.
+(Carter and Wegman, Universal classes of hash functions, 1979.) It refuses slices longer than HASHED_BYTES.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.limits import HASHED_BYTES
+from schemas.measurements import mix64
+
+BLOCK_BYTES: Final = 256
+PADDING_BYTES: Final = BLOCK_BYTES  # what must follow the last slice in its buffer
+_DIGITS: Final = BLOCK_BYTES // 4
+_SUMS: Final = 4
+_WEIGHT_BITS: Final = 15
+_ROWS: Final = 1_024  # rows taken at once: they stay in the second-level cache
+_FOLD: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
+
+
+class KeyedHash:
+    """A hash function of its own for each instance."""
+
+    def __init__(self) -> None:
+        blocks = HASHED_BYTES // BLOCK_BYTES
+        drawn = np.frombuffer(os.urandom(8 * (blocks * _DIGITS + 1) * _SUMS), np.uint64)
+        weights = (drawn >> np.uint64(64 - _WEIGHT_BITS)).astype(np.float64).reshape(-1, _SUMS)
+        self._weights = weights[:-1].reshape(blocks, _DIGITS, _SUMS)
+        self._length_weights = weights[-1].astype(np.uint64)
+        lower = np.tri(BLOCK_BYTES + 1, BLOCK_BYTES, -1, dtype=np.uint8) * np.uint8(0xFF)
+        self._masks = {width: np.ascontiguousarray(lower[: width + 1, :width]) for width in (32, 64, 128, BLOCK_BYTES)}
+
+    def slices(
+        self, buffer: NDArray[np.uint8], start: NDArray[np.int64], length: NDArray[np.int64]
+    ) -> NDArray[np.uint64]:
+        """Hash of each buffer[start : start + length], shapes (n,), never 0. PADDING_BYTES follow the last slice."""
+        rows = len(start)
+        sums = length.astype(np.uint64)[:, None] * self._length_weights
+        longest = int(length.max(initial=0))
+        if longest > HASHED_BYTES:
+            raise ValueError(f"a slice of {longest} bytes is longer than {HASHED_BYTES}")
+        for block in range(-(-longest // BLOCK_BYTES)):
+            skip = block * BLOCK_BYTES
+            if block == 0:
+                for first in range(0, rows, _ROWS):
+                    some = slice(first, first + _ROWS)
+                    sums[some] += self._sums(buffer, start[some], np.minimum(length[some], BLOCK_BYTES), 0)
+                continue
+            longer = np.flatnonzero(length > skip)
+            for first in range(0, len(longer), _ROWS):
+                these = longer[first : first + _ROWS]
+                part = np.minimum(length[these] - skip, BLOCK_BYTES)
+                sums[these] += self._sums(buffer, start[these] + skip, part, block)
+        return fold(sums)
+
+    def _sums(
+        self, buffer: NDArray[np.uint8], start: NDArray[np.int64], length: NDArray[np.int64], block: int
+    ) -> NDArray[np.uint64]:
+        """The exact sums of one block of each slice, shape (n, _SUMS)."""
+        longest = int(length.max(initial=0))
+        table = next(width for width in self._masks if width >= longest)
+        width = max(8, -(-longest // 8) * 8)
+        view = np.ndarray((len(buffer) - width + 1,), f"V{width}", buffer, strides=(1,))
+        words = view[start].view(np.uint64).reshape(len(start), width // 8)
+        mask = np.ndarray((table + 1,), f"V{width}", self._masks[table], strides=(table,))
+        words &= mask[length].view(np.uint64).reshape(len(start), width // 8)
+        digits = words.view(np.uint32).astype(np.float64)
+        exact: NDArray[np.float64] = digits @ self._weights[block, : width // 4]
+        return exact.astype(np.uint64)
+
+
+def fold(sums: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """One word of four, never 0. Shapes (n, 4) -> (n,)."""
+    out = mix64(sums[:, 0] + sums[:, 1] * _FOLD[0])
+    out = mix64((out ^ sums[:, 2]) + sums[:, 3] * _FOLD[1])
+    return np.where(out == 0, _FOLD[2], out)
