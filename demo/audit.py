@@ -1,9 +1,9 @@
 """Audit: what came out of the platform, compared with the ledger.
 
-What: reads rollups of ten seconds (per series and window the highest revision), the too-late and the refused records
-with its own consumer, and compares cell by cell. Why: count, integer sum, extremes and fingerprint together prove that
-every acknowledged measurement was aggregated once, or is accounted for elsewhere. It refuses product code: records are
-read by their schema files alone.
+What: reads rollups of ten seconds (per series and window the row with the highest as-of offset), the too-late and the
+refused records with its own consumer, and compares cell by cell. Why: count, integer sum, extremes and fingerprint
+together prove that every acknowledged measurement was aggregated once, or is accounted for elsewhere. It refuses
+product code: records are read by their schema files alone.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ class Audit:
     """Everything that has come out so far; `read` takes one message, `compare` may be called at any time."""
 
     def __init__(self) -> None:
-        self._schemas = {topic: load(name) for topic, name in TOPICS.items()}
-        self._found: dict[tuple[bytes, int], tuple[int, Cell]] = {}  # (definition, start) -> (revision, cell)
+        self._schemas: dict[str, Any] = {}  # by topic, loaded at first use
+        self._found: dict[tuple[bytes, int], tuple[int, Cell]] = {}  # (definition, start) -> (as-of offset, cell)
         self._late: dict[tuple[int, int], bytes] = {}  # (partition, offset) -> original
         self._dead: dict[tuple[int, int], str] = {}  # (partition, offset) -> reason
         self._identities: dict[bytes, Identity] = {}
@@ -105,10 +105,12 @@ class Audit:
 
     def read(self, topic: str, value: bytes) -> None:
         """Take in one message of one of `TOPICS`."""
+        if topic not in self._schemas:
+            self._schemas[topic] = load(TOPICS[topic])
         record: Any = fastavro.schemaless_reader(io.BytesIO(value[body(value) :]), self._schemas[topic], None)
         if topic == "telemetry.rollups":
             if record["window_ms"] == WINDOW_MS:
-                self._read_rollup(record["cells"])
+                self.read_rollup(record["cells"])
             return
         place = (record["partition"], record["offset"])
         if topic == "telemetry.late":
@@ -116,24 +118,26 @@ class Audit:
         else:
             self._dead[place] = record["reason"]
 
-    def _read_rollup(self, columns: Mapping[str, bytes]) -> None:
+    def read_rollup(self, columns: Mapping[str, bytes]) -> None:
+        """Take in the cells of one batch of rollups of ten seconds, as columns of little-endian bytes by name."""
+
         def column(name: str, dtype: str) -> list[Any]:
             return np.frombuffer(columns[name], dtype).tolist()  # type: ignore[no-any-return]
 
         definitions, begin = columns["definition_bytes"], 0
         rows = zip(
-            column("pane_ms", "<i8"), column("revision", "<i4"), column("count", "<i8"), column("sum_whole", "<i8"),
+            column("pane_ms", "<i8"), column("offset", "<i8"), column("count", "<i8"), column("sum_whole", "<i8"),
             column("sum_frac", "<i8"), column("low", "<f8"), column("high", "<f8"), column("fingerprint", "<u8"),
             column("definition_end", "<i4"), strict=True,
         )  # fmt: skip
-        for start, revision, count, whole, fraction, low, high, fingerprint, end in rows:
+        for start, as_of, count, whole, fraction, low, high, fingerprint, end in rows:
             self.rollups += 1
             key = (definitions[begin:end], start)
             begin = end
             before = self._found.get(key)
-            if before is None or revision >= before[0]:
+            if before is None or as_of >= before[0]:
                 total = whole if fraction == 0 else whole + fraction / FRACTION
-                self._found[key] = (revision, Cell(count, total, low, high, fingerprint))
+                self._found[key] = (as_of, Cell(count, total, low, high, fingerprint))
 
     def found(self) -> Cells:
         """What was aggregated, by series and window."""

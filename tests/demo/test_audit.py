@@ -1,0 +1,135 @@
+"""Audit: agrees with the real aggregation on real input, and finds one measurement more or less in tens of thousands."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import zlib
+
+import numpy as np
+import pytest
+from tocsin import MemoryTransport
+
+from demo.audit import Audit, Verdict
+from demo.ledger import Ledger
+from demo.play import Player
+from demo.story import Fault, Story
+from rollups.aggregate import Aggregate
+from rollups.limits import Lateness, Limits
+from rollups.merge import Merge
+from schemas.telemetry import TelemetryDecoder
+
+PARTITIONS = 2
+RECORDS_A_CHUNK = 40
+Record = tuple[int, int, bytes]
+
+
+@pytest.fixture(scope="module")
+def played() -> tuple[Ledger, list[list[Record]]]:
+    """Three minutes of the demo's history with a delayed vehicle: the ledger, and the records of each partition."""
+    memory = MemoryTransport()
+    now_ms = time.time_ns() // 1_000_000
+    delayed = Fault("delayed", "vehicle-03", now_ms - 150_000, now_ms - 120_000, deliver_ms=now_ms - 30_000)
+    player = Player(Story(1, (delayed,)), memory, web_rate=20)
+    player.backfill(now_ms - 180_000, lambda text: None)
+    player.stop()
+    logs: list[list[Record]] = [[] for _ in range(PARTITIONS)]
+    for key, value in memory.records:
+        log = logs[zlib.crc32(key) % PARTITIONS]
+        log.append((len(log), now_ms, value))
+    return player.ledger, logs
+
+
+def aggregated(logs: list[list[Record]], without_late: bool = True) -> Audit:
+    """What the product's pure rooms make of the logs, read by the audit."""
+    audit = Audit()
+    lateness = Lateness() if without_late else dataclasses.replace(Lateness(), lateness_ms=(5_000, 5_000, 5_000, 5_000))
+    merges = [Merge(partition, PARTITIONS, lateness) for partition in range(PARTITIONS)]
+    offsets = [0] * PARTITIONS
+    stages = []
+    for partition, log in enumerate(logs):
+        stage = Aggregate(partition, PARTITIONS, lambda definition: (), Limits(), lateness, fingerprint=True)
+        stages.append((stage, TelemetryDecoder(stage.resolve), log))
+    now_ms = logs[0][-1][1]
+    for begin in range(0, max(map(len, logs)) + 1, RECORDS_A_CHUNK):
+        for stage, decoder, log in stages:
+            if chunk := log[begin : begin + RECORDS_A_CHUNK]:
+                decoded = decoder.decode(chunk)
+                assert decoded.refused == []
+                stage.apply(decoded.measurements, chunk[-1][0])
+        for step in range(3):
+            for stage, _, log in stages:
+                last = begin + RECORDS_A_CHUNK >= len(log)
+                stage.tick(now_ms + step * 600_000 * last, caught_up=last)
+                for target, partial in stage.drain().partials.items():
+                    merges[target].apply(partial, offsets[target])
+                    offsets[target] += 1
+            for merge in merges:
+                for batch in merge.drain():
+                    if batch.window_ms == 10_000:
+                        audit.read_rollup(batch.cells.columns())
+    return audit
+
+
+def verdict(ledger: Ledger, logs: list[list[Record]], without_late: bool = True) -> Verdict:
+    return aggregated(logs, without_late).compare(ledger.snapshot())
+
+
+def test_the_product_counts_every_measurement_once(played: tuple[Ledger, list[list[Record]]]) -> None:
+    ledger, logs = played
+    found = verdict(ledger, logs)
+    assert found.differences == []
+    assert found.exact
+    assert found.aggregated == sum(ledger.published.values()) > 20_000
+
+
+def test_corrections_of_closed_windows_are_counted_as_well(played: tuple[Ledger, list[list[Record]]]) -> None:
+    ledger, logs = played
+    assert verdict(ledger, logs, without_late=False).differences == []
+
+
+def test_a_repeat_of_a_record_is_not_counted(played: tuple[Ledger, list[list[Record]]]) -> None:
+    ledger, logs = played
+    repeated = [[(offset, at, value) for offset, (_, at, value) in enumerate([*log, *log[-5:]])] for log in logs]
+    assert verdict(ledger, repeated).differences == []
+
+
+def test_one_record_missing_is_found(played: tuple[Ledger, list[list[Record]]]) -> None:
+    ledger, logs = played
+    found = verdict(ledger, [logs[0][:-1], logs[1]])
+    assert found.lost > 0
+    assert not found.exact
+
+
+def test_one_more_row_read_twice_is_found(played: tuple[Ledger, list[list[Record]]]) -> None:
+    ledger, logs = played
+    audit = aggregated(logs)
+    key, (revision, cell) = next(iter(audit._found.items()))
+    audit._found[key] = (revision, dataclasses.replace(cell, count=cell.count + 1))
+    assert audit.compare(ledger.snapshot()).doubled == 1
+    audit._found[key] = (revision, dataclasses.replace(cell, fingerprint=cell.fingerprint ^ 1))
+    assert audit.compare(ledger.snapshot()).altered == 1
+
+
+def test_the_highest_as_of_offset_counts_whatever_the_order() -> None:
+    from schemas.cells import Cells
+    from schemas.records import MeasureKind, SeriesDefinition, SourceKind
+
+    canonical = SeriesDefinition("m", MeasureKind.GAUGE, "1", SourceKind.WEB, {}).canonical()
+
+    def block(as_of: int, count: int) -> dict[str, bytes]:
+        return Cells.of(
+            1,
+            pane_ms=np.array([20_000]),
+            offset=np.array([as_of]),
+            count=np.array([count]),
+            definition_end=np.array([len(canonical)]),
+            definition_bytes=np.frombuffer(canonical, np.uint8),
+        ).columns()
+
+    audit = Audit()
+    for as_of, count in ((0, 1), (2, 3), (1, 2)):
+        audit.read_rollup(block(as_of, count))
+    ((key, cell),) = audit.found().items()
+    assert key == (("m", "gauge", "1", "web", ()), 20_000)
+    assert cell.count == 3
