@@ -1,0 +1,49 @@
+"""Every bound of the sinks room, in one place.
+
+What: numbers with units in their names. Why: a bound that has no name cannot be tested or raised on purpose. It refuses
+to decide what happens at a bound; the module that meets it counts what it drops.
+"""
+
+from __future__ import annotations
+
+#: Texts that come back from other services, as kept in records.
+DETAIL_CHARS_MAX = 300
+RESPONSE_BYTES_MAX = 64 << 10
+HEADERS_MAX = 64
+
+#: PagerDuty Events API v2, as documented.
+PAGERDUTY_ROUTING_KEY_CHARS = 32
+PAGERDUTY_DEDUP_KEY_CHARS_MAX = 255
+PAGERDUTY_SUMMARY_CHARS_MAX = 1_024
+PAGERDUTY_EVENT_BYTES_MAX = 512 * 1024
+PAGERDUTY_PER_MINUTE = 120
+
+#: Generic webhook.
+WEBHOOK_BODY_BYTES_MAX = 1 << 20
+
+#: Back-off, ms. A Retry-After beyond the last is taken as the last; the fallback channel is asked long before.
+BACKOFF_BASE_MS = 1_000
+BACKOFF_MAX_MS = 60_000
+RETRY_AFTER_MS_MAX = 3_600_000
+
+#: Outbox.
+WINDOW_MS = 60_000
+PENDING_MAX = 10_000  # per channel
+SETTLED_MAX = 65_536  # ids remembered, so that a repeat is not sent again
+TOLD_MAX = 20_000  # (channel, incident) pairs remembered
+CHANGES_MAX = 50_000  # changed records that wait for a drain
+SWEEP_MS = 250  # between two looks for what is overdue
+LEASE_SLACK_MS = 5_000  # after an attempt's deadline, until it counts as lost
+FALLBACK_DEPTH_MAX = 4
+SNAPSHOT_BYTES_MAX = 256 << 20
+
+#: Channels file.
+FILE_BYTES_MAX = 1 << 20
+PROBLEMS_MAX = 100
+CHANNELS_MAX = 100
+NAME_CHARS_MAX = 63
+YAML_DEPTH_MAX = 20
+
+#: Shipped fakes.
+FAKE_BODY_BYTES_MAX = 2 << 20
+FAKE_ARRIVALS_MAX = 100_000
