@@ -30,6 +30,8 @@ DOWNLOAD_SILENCE_MAX_S = 60
 ANNOUNCED_MIN_BYTES = 1_000_000
 #: How long a process may take to end after it was asked to, before it is killed.
 STOP_MAX_S = 15.0
+#: How long a started process may take to show its own command line.
+RECOGNISE_MAX_S = 2.0
 #: How long a killed process may take to vanish.
 KILL_MAX_S = 5.0
 #: How long one metadata request may take.

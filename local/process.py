@@ -30,6 +30,7 @@ from local.limits import (
     LOG_TAIL_BYTES_MAX,
     LOG_TAIL_LINES_MAX,
     POLL_S,
+    RECOGNISE_MAX_S,
     STOP_MAX_S,
 )
 
@@ -123,7 +124,12 @@ def spawn(
         created_s = psutil.Process(program.pid).create_time()
     except psutil.Error:
         created_s = time.time()
-    return Child(Identity(program.pid, created_s, mark, tuple(ports), name), program, guard)
+    identity = Identity(program.pid, created_s, mark, tuple(ports), name)
+    # The system reports a new program a moment before it shows the program's command line.
+    deadline = time.monotonic() + RECOGNISE_MAX_S
+    while identity.process() is None and program.poll() is None and time.monotonic() < deadline:
+        time.sleep(POLL_S / 100)
+    return Child(identity, program, guard)
 
 
 def detached(command: Sequence[str], environment: dict[str, str], output: IO[bytes] | int) -> subprocess.Popen[bytes]:
