@@ -175,11 +175,11 @@ class BatchReader:
         counts = heads.size[2, batches] >> 3
         row_record = np.repeat(np.arange(len(batches)), counts)
         sizes = np.array([len(table) for table in tables], np.int64)
-        good = (np.abs(value) < VALUE_BOUND) & (outcome <= OUTCOME_NONE) & (index < sizes[row_record])
-        series_at = index + (np.cumsum(sizes) - sizes)[row_record]
-        time_ms = delta + heads.base_ms[batches][row_record]
-        taken = np.ones(len(batches), np.bool_)
-        if not good.all():
+        series_at = index + np.repeat(np.cumsum(sizes) - sizes, counts)
+        time_ms = delta + np.repeat(heads.base_ms[batches], counts)
+        if not _all_good(index, value, outcome, sizes):
+            good = (np.abs(value) < VALUE_BOUND) & (outcome <= OUTCOME_NONE) & (index < sizes[row_record])
+            taken = np.ones(len(batches), np.bool_)
             taken[row_record[~good]] = False
             ok[batches[~taken]] = False
             kept = taken[row_record]
@@ -201,6 +201,16 @@ class BatchReader:
             exemplar_trace=exemplar_trace,
         )
         return piece, rows[~ok]
+
+
+def _all_good(
+    index: NDArray[np.uint32], value: NDArray[np.float64], outcome: NDArray[np.uint8], sizes: NDArray[np.int64]
+) -> bool:
+    """Whether every row of all batches is plainly good; the extremes tell (NaN is one). Shapes (n,), tables (b,)."""
+    if not len(index):
+        return True
+    within = float(value.min()) > -VALUE_BOUND and float(value.max()) < VALUE_BOUND
+    return within and int(outcome.max()) <= OUTCOME_NONE and int(index.max()) < int(sizes.min())
 
 
 def _marked(

@@ -46,12 +46,11 @@ def read_heads(buffer: NDArray[np.uint8], at: NDArray[np.int64], end: NDArray[np
     sequence = step.long()
     time_ms = step.long()
     step.require((time_ms >= 0) & (time_ms < TIME_BOUND_MS))
-    value = step.double()
+    value = step.word().view("<f8")
     step.require(np.abs(value) < VALUE_BOUND)
-    outcome = step.byte()  # 0, 2, 4 are the numbers 0, 1, 2
-    step.skip(1)
-    size = step.byte()  # 32 is the length 16
-    step.skip(1)
+    outcome = step.byte(8)  # 0, 2, 4 are the numbers 0, 1, 2
+    size = step.byte(9)  # 32 is the length 16
+    step.skip(10)
     has_trace = size == 32
     step.require((outcome & 0xF9 == 0) & (outcome != 6) & (has_trace | (size == 0)))
     trace = np.zeros(0, "V16")

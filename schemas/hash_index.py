@@ -16,7 +16,7 @@ _LEAST: Final = 1 << 10  # places
 
 
 class HashIndex:
-    """At most `limit` keys; load below a half."""
+    """At most `limit` keys; load below a third, so that most keys are in their own place."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -59,7 +59,7 @@ class HashIndex:
             self.clear()
             keys, values = keys[: self.limit], values[: self.limit]
         places = len(self._keys)
-        while places < 2 * (self.size + len(keys)):
+        while places < 3 * (self.size + len(keys)):
             places *= 2
         if places > len(self._keys):
             used = np.flatnonzero(self._keys)

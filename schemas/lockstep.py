@@ -60,8 +60,7 @@ class Lockstep:
         """Move on by `size` bytes; negative sizes and those beyond the record's end mark it."""
         after = self.at + size
         within = after <= self.end
-        if not isinstance(size, int):
-            within &= size >= 0
+        within &= after >= self.at
         if within.all():
             self.at = after
         else:
@@ -72,9 +71,9 @@ class Lockstep:
         """Eight bytes, little-endian, without moving."""
         return self.words[self.at]
 
-    def byte(self) -> NDArray[np.uint8]:
-        """One byte, without moving."""
-        return self.buffer[self.at]
+    def byte(self, ahead: int = 0) -> NDArray[np.uint8]:
+        """One byte, `ahead` (below PADDING_BYTES) of the position, without moving."""
+        return self.buffer[self.at + ahead] if ahead else self.buffer[self.at]
 
     def long(self) -> NDArray[np.int64]:
         """A number of up to eight bytes."""
@@ -83,27 +82,15 @@ class Lockstep:
         self.skip(used)
         return value
 
-    def size(self) -> NDArray[np.int64]:
-        """A length, most often of one byte."""
-        byte = self.byte()
-        if int(byte.max(initial=0)) >= 0x80:
-            return self.long()
-        self.skip(1)
-        size = (byte >> 1).astype(np.int64)
-        odd = byte & 1
-        if odd.any():  # negative
-            self.ok &= odd == 0
-        return size
-
     def field(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(first byte, size) of a length and so many bytes."""
-        size = self.size()
-        start = self.at
-        self.skip(size)
+        """(first byte, size) of a length and so many bytes; the length is most often of one byte and not negative."""
+        byte = self.byte()
+        if (byte & 0x81).any():
+            size = self.long()
+            start = self.at
+            self.skip(size)
+            return start, size
+        start = self.at + 1
+        size = (byte >> 1).astype(np.int64)
+        self.skip(size + 1)
         return start, size
-
-    def double(self) -> NDArray[np.float64]:
-        """A double."""
-        word = self.word()
-        self.skip(8)
-        return word.view("<f8")
