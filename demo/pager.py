@@ -1,0 +1,62 @@
+"""Pager: the far ends of the demo's channels, and what arrived there.
+
+What: a PagerDuty and a webhook receiver in this process, the configuration that leads the workers to them, and their
+logs as plain arrivals. Why: nobody should be paged by a demo, and what was delivered is judged where it was received.
+It refuses to look into the platform: an arrival counts when the receiver took it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from demo.pages import Arrival
+from sinks.fakes.pagerduty import PagerDutyFake
+from sinks.fakes.webhook import WebhookFake
+
+ROUTES = Path(__file__).parent / "routes.yaml"
+ROUTING_KEY = "0" * 31 + "1"  # of the stand-in; 32 characters, as the real ones
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pager:
+    """The stand-ins that run, and what workers must be told to reach them."""
+
+    pagerduty: PagerDutyFake
+    webhook: WebhookFake
+    environment: Mapping[str, str]
+
+    def arrivals(self) -> list[Arrival]:
+        """What the pager took, in order."""
+        found = []
+        for arrival in self.pagerduty.log():
+            if arrival.taken:
+                fields = arrival.fields
+                payload = fields.get("payload")
+                severity = str(payload.get("severity", "")) if isinstance(payload, dict) else ""
+                found.append(
+                    Arrival(arrival.at_ms, str(fields["event_action"]), str(fields.get("dedup_key", "")), severity)
+                )
+        return found
+
+
+@contextlib.contextmanager
+def stand_ins(directory: Path) -> Iterator[Pager]:
+    """Both receivers for the length of the block. The channels' file is written to `directory`."""
+    with PagerDutyFake() as pagerduty, WebhookFake() as webhook:
+        path = directory / "channels.yaml"
+        path.write_text(channels(pagerduty.url, webhook.url), encoding="utf-8")
+        yield Pager(pagerduty, webhook, {"TOCSIN_CHANNELS_PATH": str(path)})
+
+
+def channels(pagerduty_url: str, webhook_url: str) -> str:
+    """The channels' file: the demo's routes, and where its two channels end."""
+    listed = [
+        {"name": "pagerduty", "type": "pagerduty", "routing_key": ROUTING_KEY, "url": pagerduty_url},
+        {"name": "webhook", "type": "webhook", "url": webhook_url},
+    ]
+    lines = [f"  - {json.dumps(channel)}" for channel in listed]
+    return "\n".join(["channels:", *lines, ROUTES.read_text(encoding="utf-8")])

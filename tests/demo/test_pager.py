@@ -1,0 +1,51 @@
+"""Pager: what the stand-ins took is what the demo sees."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from demo.pager import ROUTING_KEY, stand_ins
+from demo.pages import Arrival
+from sinks.fakes.receiver import Fault
+
+
+def send(url: str, event: dict[str, object]) -> int:
+    request = urllib.request.Request(url, json.dumps(event).encode(), {"content-type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return int(error.code)
+
+
+def trigger(key: str) -> dict[str, object]:
+    payload = {"summary": "s", "source": "x", "severity": "critical"}
+    return {"routing_key": ROUTING_KEY, "event_action": "trigger", "dedup_key": key, "payload": payload}
+
+
+def test_only_what_was_taken_arrived(tmp_path: Path) -> None:
+    with stand_ins(tmp_path) as pager:
+        pager.pagerduty.clock_ms = lambda: 7
+        pager.pagerduty.fails(Fault(503), Fault(500, taking=True))
+        url = pager.pagerduty.url
+        codes = [send(url, trigger(key)) for key in ("refused", "taken-and-500", "i1")]
+        codes.append(send(url, {"routing_key": ROUTING_KEY, "event_action": "resolve", "dedup_key": "i1"}))
+        codes.append(send(url, {"event_action": "trigger"}))
+        assert codes == [503, 500, 202, 202, 400]
+        assert pager.arrivals() == [
+            Arrival(7, "trigger", "taken-and-500", "critical"),
+            Arrival(7, "trigger", "i1", "critical"),
+            Arrival(7, "resolve", "i1", ""),
+        ]
+
+
+def test_the_workers_are_led_to_them(tmp_path: Path) -> None:
+    with stand_ins(tmp_path) as pager:
+        found = YAML(typ="safe").load(Path(pager.environment["TOCSIN_CHANNELS_PATH"]).read_text())
+        assert [channel["url"] for channel in found["channels"]] == [pager.pagerduty.url, pager.webhook.url]
+        named = {channel["name"] for channel in found["channels"]}
+        assert {channel for receiver in found["receivers"] for channel in receiver["channels"]} == named
