@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 
 from alerts.limits import Limits
+from alerts.matcher import Matcher
 from alerts.notify import Effect, Notifier
 from alerts.packing import CorruptSnapshot
-from alerts.route import Routes, Route
-from alerts.matcher import Matcher
+from alerts.route import Route, Routes
 from schemas.records import AlertTransition, BurnReading, Command, IncidentTransition, NotificationRecord
 from tests.alerts.simulate import START_MS
 
@@ -59,6 +59,7 @@ def test_a_burn_is_told_when_it_begins_rises_and_ends() -> None:
     assert told(effects) == [("webhook", "trigger")]
     assert states(effects) == [("open", "ticket", "first alert")]
     assert told(notifier.apply(transition(2, "page", "ticket"), 20)) == [("webhook", "update"), ("pagerduty", "trigger")]
+    assert [incident.told for incident in notifier.open.values()] == [["webhook", "pagerduty"]]
     effects = notifier.apply(transition(3, "ticket", "page"), 30)
     assert (told(effects), states(effects)) == ([], [("open", "ticket", "severity fell")])
     effects = notifier.apply(transition(4, "none", "ticket"), 40)

@@ -41,6 +41,23 @@ def test_running_sums_are_the_sums_of_the_buckets(steps: list[tuple[int, list[tu
         assert kept.measured.tolist() == again.measured.tolist()
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.lists(STEP, max_size=30))
+def test_a_window_holds_what_a_plain_list_of_all_deltas_holds(steps: list[tuple[int, list[tuple[int, int, int, int]]]]) -> None:
+    history, time_ms, deltas = driven(steps), START_MS, []
+    for jump_ms, entries in steps:
+        time_ms += jump_ms
+        deltas += [(row, (time_ms - lag_ms) // 10_000 * 10_000, good, total) for row, lag_ms, good, total in entries]
+    found = history.sums(np.arange(3))
+    for at, (length_ms, ring) in enumerate(zip(LAYOUT.windows_ms, LAYOUT.ring_of, strict=True)):
+        width = LAYOUT.widths_ms[ring]
+        first_ms = (time_ms - length_ms) // width * width
+        for row in range(3):
+            inside = [delta for delta in deltas if steps and delta[0] == row and delta[1] // width * width >= first_ms]
+            assert found.good[row, at] == sum(delta[2] for delta in inside)
+            assert found.total[row, at] == sum(delta[3] for delta in inside)
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.lists(STEP, max_size=20))
 def test_the_order_of_deltas_within_a_step_does_not_matter(steps: list[tuple[int, list[tuple[int, int, int, int]]]]) -> None:
