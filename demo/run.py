@@ -16,9 +16,8 @@ from rich.live import Live
 
 from demo import verify
 from demo.audit import TopicReader
-from demo.scene import Plan, Scene, scene
+from demo.scene import CLEAR, Plan, Scene, scene
 from demo.view import TOPICS, Board, screen
-from local.errors import LocalError
 from schemas import codec
 from schemas.corrupt import CorruptRecord
 
@@ -92,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
             draw(found, console, chosen.seconds)
     except KeyboardInterrupt:
         console.print("stopped")
-    except LocalError as error:
-        console.print(f"[red]{error}[/]")
+    except CLEAR as error:
+        console.print(str(error), style="red", markup=False)
         return 1
     return 0

@@ -19,13 +19,15 @@ from demo.audit import TopicReader
 from demo.pager import Pager, stand_ins
 from demo.play import Player
 from demo.story import Story, script
-from demo.workers import ROOT, Workers
+from demo.workers import ROOT, WorkerEnded, Workers
 from local.choice import broker, home_dir
+from local.errors import LocalError
 from streams import topics
 
 Progress = Callable[[str], None]
 
 READY_S = 60.0
+PUBLISHED = "published_ms"
 SLOS = ROOT / "examples" / "slos"
 
 
@@ -34,6 +36,10 @@ class NotReady(RuntimeError):
 
     def __init__(self, logs: Path) -> None:
         super().__init__(f"{self.__doc__} ({READY_S:.0f} s); their logs are in {logs}")
+
+
+#: Errors that explain themselves: no traceback is needed.
+CLEAR = (LocalError, topics.TopicsUnavailable, WorkerEnded, NotReady)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,12 +90,26 @@ def scene(plan: Plan, progress: Progress) -> Iterator[Scene]:
         transport = KafkaTransport(running.bootstrap, topics.TELEMETRY)
         garbage_ms = live_ms + round(20_000 * plan.pace)
         player = Player(story, transport, web_rate=plan.web_rate, garbage_ms=garbage_ms)
+        stack.callback(lambda: remember(directory, player.published_ms))
         stack.callback(player.stop)
-        player.backfill(live_ms - plan.history_s * 1000, progress)
+        player.backfill(history_start(directory, live_ms, plan.history_s), progress)
         player.start()
         _await(heartbeats, workers, directory)
         progress(f"{plan.workers} workers aggregate; the story begins")
         yield Scene(running.bootstrap, live_ms, story, player, pager, workers, directory)
+
+
+def history_start(directory: Path, live_ms: int, history_s: int) -> int:
+    """Where history begins, ms since epoch: so long ago, or where the run before in this directory stopped."""
+    with contextlib.suppress(OSError, ValueError):
+        return max(live_ms - history_s * 1000, int((directory / PUBLISHED).read_text("utf-8")))
+    return live_ms - history_s * 1000
+
+
+def remember(directory: Path, published_ms: int) -> None:
+    """For the next run in this directory: event time up to which telemetry was published. It must not publish it again."""
+    if published_ms and directory.exists():
+        (directory / PUBLISHED).write_text(str(published_ms), encoding="utf-8")
 
 
 def _directory(plan: Plan) -> Path:

@@ -15,11 +15,12 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from demo.audit import TOPICS, Audit, TopicReader, Verdict
 from demo.objectives import read
 from demo.pages import Log, Page, match
-from demo.scene import SLOS, Plan, Scene, scene
+from demo.scene import CLEAR, SLOS, Plan, Scene, scene
 from schemas import codec
 
 STORY_S = 72  # of live telemetry: the last fault ends and its page is resolved
@@ -186,14 +187,24 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--no-kill", action="store_true", help="let all workers live")
     chosen = parser.parse_args(arguments)
     plan = Plan(seed=chosen.seed, workers=chosen.workers, fresh=True)
+    try:
+        outcome, directory = run(plan, kill=not chosen.no_kill)
+    except CLEAR as error:
+        say(f"FAILED: {error}")
+        return 1
+    if not outcome.problems():
+        shutil.rmtree(directory, ignore_errors=True)
+    print(outcome.line(), flush=True)
+    return 1 if outcome.problems() else 0
+
+
+def run(plan: Plan, kill: bool) -> tuple[Outcome, Path]:
+    """One verification: what it showed, and where its files are."""
     with contextlib.ExitStack() as stack:
         found = stack.enter_context(scene(plan, say))
         collector = Collector(found.bootstrap)
         stack.callback(collector.close)
-        watch(found, collector, kill=not chosen.no_kill)
+        watch(found, collector, kill)
         outcome = settle(found, collector)
         explain(outcome, found)
-    if not outcome.problems():
-        shutil.rmtree(found.directory, ignore_errors=True)
-    print(outcome.line(), flush=True)
-    return 1 if outcome.problems() else 0
+        return outcome, found.directory
