@@ -79,7 +79,7 @@ def test_images_are_pinned_and_ports_stay_on_this_machine() -> None:
 def test_settings_are_ones_that_the_worker_knows() -> None:
     settings = pytest.importorskip("streams.settings")
     fields: dict[str, FieldInfo] = settings.Settings.model_fields
-    known = {f"TOCSIN_{name.upper()}" for name in fields}
+    known = {f"TOCSIN_{name.upper()}" for name in fields} | {"TOCSIN_HOME"}  # the last is the demo's
     used = {
         name for service in SERVICES.values() for name in service.get("environment", {}) if name.startswith("TOCSIN_")
     }

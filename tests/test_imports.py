@@ -26,6 +26,7 @@ OFFENCES = {
     "faust": ("sinks/x.py", "import faust"),
     "client-alone": ("tocsin/x.py", "import schemas"),
     "rooms-without-client": ("streams/x.py", "import tocsin"),
+    "destinations": ("sinks/webhook.py", "import sinks.pagerduty"),
 }
 
 
