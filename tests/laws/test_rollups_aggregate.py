@@ -284,7 +284,9 @@ def test_a_restored_aggregate_is_the_same_aggregate(records: list[Record], data:
             aggregate.tick(records[-1].append_ms + later, True)
             drained = aggregate.drain()
             columns = {target: (batch, batch.cells.columns()) for target, batch in drained.partials.items()}
-            plain = {target: (dataclasses.replace(b, cells=Cells.empty()).as_of, c) for target, (b, c) in columns.items()}
+            plain = {
+                target: (dataclasses.replace(b, cells=Cells.empty()).as_of, c) for target, (b, c) in columns.items()
+            }
             drains.append((plain, drained.late, drained.dropped, aggregate.tally))
         assert drains[0] == drains[1]
         assert snapshot(other) == snapshot(one)
