@@ -21,6 +21,7 @@ class Breaker:
     open_ms_max: int = 120_000
     failures: int = 0  # in a row
     until_ms: int = 0  # open until; 0 while closed
+    openings: int = 0  # in a row
     probing: bool = False  # half open, and the one attempt is under way
 
     @property
@@ -38,15 +39,15 @@ class Breaker:
 
     def succeeded(self) -> None:
         """The service answered."""
-        self.failures, self.until_ms, self.probing = 0, 0, False
+        self.failures, self.until_ms, self.openings, self.probing = 0, 0, 0, False
 
     def failed(self, now_ms: int) -> bool:
         """The service did not answer, or answered that it cannot. Whether that opened the breaker."""
         was_closed, probe = self.closed, self.probing
         self.failures += 1
         self.probing = False
-        if self.failures >= self.failures_max and (was_closed or probe):
-            doublings = min(self.failures - self.failures_max, 20)
-            self.until_ms = now_ms + min(self.open_ms << doublings, self.open_ms_max)
+        if probe or (was_closed and self.failures >= self.failures_max):
+            self.until_ms = now_ms + min(self.open_ms << min(self.openings, 20), self.open_ms_max)
+            self.openings += 1
             return was_closed
         return False
