@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 import fastavro
 
+from schemas.bundled import schema
 from schemas.cells import Cells
 
 
@@ -51,41 +52,17 @@ class FeedMode(enum.IntEnum):
 MEASURE_KINDS = tuple(kind.name.lower() for kind in MeasureKind)
 SOURCE_KINDS = tuple(kind.name.lower() for kind in SourceKind)
 
-DEFINITION_SCHEMA = fastavro.parse_schema(
-    {
-        "type": "record",
-        "name": "SeriesDefinition",
-        "namespace": "tocsin",
-        "fields": [
-            {"name": "metric", "type": "string"},
-            {"name": "kind", "type": {"type": "enum", "name": "MeasureKind", "symbols": list(MEASURE_KINDS)}},
-            {"name": "unit", "type": "string"},
-            {"name": "source_kind", "type": {"type": "enum", "name": "SourceKind", "symbols": list(SOURCE_KINDS)}},
-            {"name": "labels", "type": {"type": "map", "values": "string"}},
-        ],
-    }
-)
-GROUP_SCHEMA = fastavro.parse_schema(
-    {
-        "type": "record",
-        "name": "SloGroup",
-        "namespace": "tocsin",
-        "fields": [
-            {"name": "slo", "type": "string"},
-            {"name": "objective", "type": "int"},
-            {"name": "labels", "type": {"type": "map", "values": "string"}},
-        ],
-    }
-)
+DEFINITION_SCHEMA = schema("series_definition").parsed
+GROUP_SCHEMA = schema("slo_group").parsed
 
 
 class NotADefinition(ValueError):
     """These bytes are not the canonical form of a series or an SLO group"""
 
 
-def _row(data: bytes, schema: str | list[object] | dict[str, object]) -> dict[str, object]:
+def _row(data: bytes, written: dict[str, object]) -> dict[str, object]:
     try:
-        row = fastavro.schemaless_reader(io.BytesIO(data), schema, None)
+        row = fastavro.schemaless_reader(io.BytesIO(data), written, None)
     except (EOFError, ValueError, IndexError) as error:
         raise NotADefinition(NotADefinition.__doc__) from error
     if not isinstance(row, dict):
