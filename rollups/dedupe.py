@@ -152,7 +152,7 @@ class Dedupe:
 
     def columns(self) -> dict[str, Column]:
         """For a snapshot."""
-        flat = [(key, *interval) for key, intervals in self.lower.items() for interval in intervals]
+        flat = [(key, *interval) for key, intervals in sorted(self.lower.items()) for interval in intervals]
         out: dict[str, Column] = {name: getattr(self, name) for name in _COLUMNS}
         out["lower_key"] = np.array([key for key, _, _ in flat], np.uint64)
         out["lower_begin"] = np.array([begin for _, begin, _ in flat], np.int64)
