@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import faust
 import structlog
-from schemas.telemetry import TelemetryDecoder
+from yarl import URL
 
 from alerts.config import Config, read_config
 from alerts.selection import Selection
+from schemas.telemetry import TelemetryDecoder
 from streams import decompression, health, reporting, topics
 from streams.aggregate import AggregateStep
 from streams.merge import MergeStep
@@ -140,7 +141,7 @@ def faust_app(settings: Settings) -> faust.App:
         agent_supervisor="mode.CrashingSupervisor",
         autodiscover=False,
     )
-    app.transport = ChunkTransport([f"kafka://{address}" for address in settings.bootstrap.split(",")], app, app.loop)
+    app.transport = ChunkTransport([URL(f"kafka://{address}") for address in settings.bootstrap.split(",")], app, app.loop)
     return app
 
 

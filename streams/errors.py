@@ -1,7 +1,9 @@
 """How a worker ends when going on would be wrong.
 
-A worker that cannot deliver, restore or make progress must stop: its partitions then move to one that can, which
-replays from the fence. Exit codes: 70 is "software refuses to go on", restart it; 78 is "a person must look first".
+What: one class a cause, whose docstring is the message, and the one way out of the process. Why: a worker that cannot
+deliver, restore or make progress must stop; its partitions then move to one that can, which replays from the fence.
+Exit codes: 70 is "the software refuses to go on", restart it; 78 is "a person must look first". It refuses to end
+gently: a flush or an acknowledgement on the way out is what would lose data.
 """
 
 from __future__ import annotations
@@ -9,7 +11,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+import sentry_sdk
 import structlog
+
+from streams.limits import LAST_WORDS_S
 
 EXIT_RESTART = 70
 EXIT_PERSON = 78
@@ -18,19 +23,40 @@ log = structlog.get_logger(__name__)
 Ending = Callable[[int, str], None]
 
 
-class FenceOutsideLog(RuntimeError):
+class ShellError(RuntimeError):
+    """The shell cannot go on."""
+
+    def __init__(self, detail: str = "", **facts: object) -> None:
+        text = " ".join((type(self).__doc__ or "").split())
+        super().__init__(detail or text.format_map({name: str(value) for name, value in facts.items()}))
+        self.facts = facts
+
+
+class FenceOutsideLog(ShellError):
     """The state's fence is not inside the topic's log: records are missing, so going on would be a silent loss."""
 
 
-class RestoreFailed(RuntimeError):
-    """A partition's state could not be loaded in time."""
+class FenceBelowLog(FenceOutsideLog):
+    """{place}: state is complete to offset {fence}, but the log now begins at {low}: {missing} records are gone. Restore
+    the topic from a replica, or accept the loss: stop all workers, delete the tocsin.state.* topics, run `tocsin topics
+    create`, start again."""
 
 
-class DeliveryFailed(RuntimeError):
-    """The broker did not acknowledge what had to be delivered before state may move on."""
+class FenceBeyondLog(FenceOutsideLog):
+    """{place}: state is complete to offset {fence}, but the log ends at {high}: the topic was recreated or truncated.
+    Recreate the state topics with it."""
+
+
+class RestoreFailed(ShellError):
+    """{place}: the state could not be loaded: {reason}."""
+
+
+class DeliveryFailed(ShellError):
+    """The broker did not acknowledge what had to be delivered before state may move on: {reason}."""
 
 
 def end_process(code: int, reason: str) -> None:
-    """Log and leave at once, with no flush that could acknowledge anything."""
+    """Log, tell Sentry if it is configured, and leave at once, with no flush that could acknowledge anything."""
     log.critical("worker_ends", code=code, reason=reason)
+    sentry_sdk.flush(timeout=LAST_WORDS_S)
     os._exit(code)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from alerts.config import Config
 from alerts.evaluate import Evaluator
+from alerts.limits import Timing
 from rollups import merge_state
 from rollups.merge import Merge
 from schemas import codec
@@ -31,7 +32,7 @@ class MergeStep:
     def __init__(self, partition: int, settings: Settings, config: Config) -> None:
         self.partition, self._partitions = partition, settings.partitions
         self._merge = Merge(partition, settings.partitions, settings.lateness)
-        self._evaluator = Evaluator(config, partition)
+        self._evaluator = Evaluator(config, partition, timing=Timing(settings.lateness_ms))
         self._alerts: list[Outgoing] = []
         self._status: dict[bytes, Outgoing] = {}
         self._refused = 0

@@ -85,7 +85,8 @@ def ensure(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
         for topic in TOPICS
     ]
     created = []
-    answers: dict[str, Future[None]] = admin(bootstrap).create_topics(wanted, operation_timeout=TIMEOUT_S)
+    client = admin(bootstrap)  # must outlive the answers
+    answers: dict[str, Future[None]] = client.create_topics(wanted, operation_timeout=TIMEOUT_S)
     for name, answer in answers.items():
         try:
             answer.result(TIMEOUT_S)

@@ -1,21 +1,25 @@
 """Faust's aiokafka transport, on chunks, with restore before flow.
 
-What: a Consumer that (a) hands over one Faust message a partition and fetch, and (b) after each assignment restores
-the state of each partition and seeks to its fence + 1. Faust awaits `perform_seek` after an assignment and before it
-lets records flow, so it is a natural barrier. Why a subclass: everything else of Faust's membership, assignment and
-flow control stays as it is. Untyped Faust is confined to this file and `app`.
+What: a Consumer that hands over one Faust message a partition and fetch; that restores the state of each partition
+after each assignment and seeks to its fence + 1 (Faust awaits `perform_seek` after an assignment and before it lets
+records flow, so it is a natural barrier); and that keeps one invariant: a partition's records are handed over only
+from its fence on, and with a hole only where the log has one. Why a subclass: everything else of Faust's membership,
+assignment and flow control stays as it is. Untyped Faust is confined to this file and `app`. It refuses to reset an
+offset: a fence outside the log ends the worker for a person to look.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams import errors
+from streams import errors, selfmetrics
 from streams.chunk import Chunk, cut
 
 log = structlog.get_logger(__name__)
@@ -23,6 +27,7 @@ log = structlog.get_logger(__name__)
 #: (topic, partition) -> fence, or None for "not ours". Awaited for each assigned partition before records flow.
 Restore = Callable[[str, int], Awaitable[int | None]]
 Assigned = Callable[[set[tuple[str, int]]], Awaitable[None]]
+ANYWHERE = -1  # of a partition without state: any offset may come next
 
 
 class ChunkConsumer(driver.Consumer):
@@ -30,47 +35,123 @@ class ChunkConsumer(driver.Consumer):
 
     max_records: int = 50_000
     max_bytes: int = 16 << 20
+    restore_timeout_s: float = 80.0  # below Faust's own bound (broker_request_timeout, 90 s), which resumes unsought
     restore: Restore
     assigned: Assigned
     ends: errors.Ending = staticmethod(errors.end_process)
 
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Iterable[Chunk]]:  # noqa: ASYNC109  # Faust's
-        records = await super()._getmany(active_partitions, timeout)
-        return {tp: list(cut(found, self.max_records, self.max_bytes)) for tp, found in records.items() if found}
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._seeking = asyncio.Lock()
+        self._next: dict[TP, int] = {}  # restored partition -> offset that must come next
+        self._holes: dict[TP, tuple[int, int]] = {}  # (offset that should have come, offset that came)
 
-    async def perform_seek(self) -> None:
-        """After each assignment: Faust's own seek, then ours. What can't be restored ends the process."""
-        await super().perform_seek()
-        assignment: set[TP] = set(self.assignment())
+    # -- records
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Iterable[Chunk]]:
+        fetched = await super()._getmany(active_partitions, timeout)
+        answer = {}
+        for tp, records in fetched.items():
+            first = records[0].offset if records else 0
+            if records and await self._follows(tp, first):
+                expected = self._next[tp]
+                if expected != ANYWHERE:
+                    self._next[tp] = records[-1].offset + 1
+                begins = first if expected == ANYWHERE else min(first, expected)
+                answer[tp] = list(cut(tp.topic, tp.partition, begins, records, self.max_records, self.max_bytes))
+        return answer
+
+    async def _follows(self, tp: TP, first: int) -> bool:
+        """Whether a fetch that begins at `first` may be handed over. A hole is believed when it is there twice."""
+        expected = self._next.get(tp)
+        if expected is None:
+            log.warning("fetched_before_restored", topic=tp.topic, partition=tp.partition, offset=first)
+            return False  # its seek is still to come
+        if expected == ANYWHERE or first <= expected:
+            return True
         try:
-            await self.assigned({(tp.topic, tp.partition) for tp in assignment})
-            for tp in sorted(assignment):
-                fence = await self.restore(tp.topic, tp.partition)
-                if fence is not None:
-                    await self._seek_past(tp, fence)
+            if self._holes.pop(tp, None) == (expected, first):
+                await self._inside(tp, expected)
+                selfmetrics.holes(tp.topic, first - expected)
+                return True
+            self._holes[tp] = (expected, first)
+            await self.seek(tp, expected)
         except errors.FenceOutsideLog as error:
             self.ends(errors.EXIT_PERSON, str(error))
-        except Exception as error:  # noqa: BLE001  # Faust swallows what a seek raises (traps 14, 5); a worker without state must end
-            self.ends(errors.EXIT_RESTART, f"restore: {error!r}")
+        except IllegalStateError:
+            self._holes.pop(tp, None)  # the partition has just left
+        return False
+
+    # -- assignment
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Faust's; with nothing assigned it never comes to `perform_seek`, so the stages are told here."""
+        if not assigned:
+            self._next.clear()
+            await self.assigned(set())
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def perform_seek(self) -> None:
+        """After each assignment: Faust's own seek, then ours. What can't be restored ends the process.
+
+        Faust's fetcher may call this too, in the middle of a rebalance; one at a time, then, and in any number.
+        """
+        async with self._seeking:
+            try:
+                async with asyncio.timeout(self.restore_timeout_s):
+                    await super().perform_seek()
+                    await self._restore_all()
+            except IllegalStateError:
+                raise  # a partition left meanwhile: Faust knows, and another assignment follows
+            except errors.FenceOutsideLog as error:
+                self.ends(errors.EXIT_PERSON, str(error))
+            except Exception as error:  # Faust swallows what a seek raises (traps 14, 5); without state it must end
+                self.ends(errors.EXIT_RESTART, f"restore: {error!r}")
+
+    async def _restore_all(self) -> None:
+        assignment: list[TP] = sorted(self.assignment())
+        self._next = {tp: offset for tp, offset in self._next.items() if tp in assignment}
+        self._holes.clear()
+        await self.assigned({(tp.topic, tp.partition) for tp in assignment})
+        fences = await asyncio.gather(*(self.restore(tp.topic, tp.partition) for tp in assignment))
+        for tp, fence in zip(assignment, fences, strict=True):
+            if fence is None:
+                self._next[tp] = ANYWHERE
+            else:
+                await self._seek_past(tp, fence)
 
     async def _seek_past(self, tp: TP, fence: int) -> None:
-        low = (await self.earliest_offsets(tp))[tp]
-        high = (await self.highwaters(tp))[tp]
+        low, high = await self._inside(tp, fence + 1 if fence >= 0 else None)
         start = fence + 1 if fence >= 0 else low
-        if start < low:
-            raise errors.FenceOutsideLog(
-                f"{tp.topic}[{tp.partition}]: state is complete to offset {fence}, but the log now begins at {low}: "
-                f"{low - start} records are gone. Restore the topic from a replica, or accept the loss: stop all "
-                "workers, delete the tocsin.state.* topics, run `tocsin topics create`, start again."
-            )
-        if start > high:
-            raise errors.FenceOutsideLog(
-                f"{tp.topic}[{tp.partition}]: state is complete to offset {fence}, but the log ends at {high}: the "
-                "topic was recreated or truncated. Recreate the state topics with it."
-            )
         await self.seek(tp, start)
         self._read_offset[tp] = fence if fence >= 0 else None
+        self._next[tp] = start
         log.info("restored", topic=tp.topic, partition=tp.partition, fence=fence, behind=high - start)
+
+    async def _inside(self, tp: TP, start: int | None) -> tuple[int, int]:
+        """(low, high) of the log. Raises FenceOutsideLog when `start` is not between them; None is anywhere."""
+        low = int((await self.earliest_offsets(tp))[tp])
+        high = int((await self.highwaters(tp))[tp])
+        place = f"{tp.topic}[{tp.partition}]"
+        if start is not None and start < low:
+            raise errors.FenceBelowLog(place=place, fence=start - 1, low=low, missing=low - start)
+        if start is not None and start > high:
+            raise errors.FenceBeyondLog(place=place, fence=start - 1, high=high)
+        return low, high
+
+    # -- acknowledgements, which come in order: the highest is the last (trap 9), and no offset needs a list of its own
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Nothing: each chunk jumps over its own offsets."""
+
+    def _new_offset(self, tp: TP) -> int | None:
+        acked: list[int] = self._acked[tp]
+        if not acked:
+            return None
+        last = max(acked)
+        acked.clear()
+        self._acked_index[tp].clear()
+        return last + 1
 
 
 class ChunkTransport(driver.Transport):
@@ -79,12 +160,20 @@ class ChunkTransport(driver.Transport):
     Consumer = ChunkConsumer
 
     @classmethod
-    def configure(cls, restore: Restore, assigned: Assigned, max_records: int, max_bytes: int) -> None:
+    def configure(
+        cls,
+        restore: Restore,
+        assigned: Assigned,
+        max_records: int,
+        max_bytes: int,
+        restore_timeout_s: float = ChunkConsumer.restore_timeout_s,
+    ) -> None:
         """Late binding: Faust makes the consumer itself, by class."""
         cls.Consumer.restore = staticmethod(restore)
         cls.Consumer.assigned = staticmethod(assigned)
         cls.Consumer.max_records = max_records
         cls.Consumer.max_bytes = max_bytes
+        cls.Consumer.restore_timeout_s = restore_timeout_s
 
 
 def aiokafka_consumer(app: Any) -> Any:

@@ -1,0 +1,53 @@
+"""Limits of the shell: every bound on size, time and tries that a worker keeps, by name.
+
+What: constants with their units. Why: a limit without a name is found by the first outage, and a limit that was met
+must be countable. It refuses to hold what an operator may change: that is `settings`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# -- input
+
+#: Where the buffer for unfolding starts; it grows fourfold up to the limit of the settings.
+FIRST_BUFFER_BYTES: Final = 4 << 20
+#: A batch may unfold to this many times its size; text that repeats itself reaches tens, only a bomb reaches hundreds.
+MAX_UNFOLD_RATIO: Final = 400
+#: Below this size a ratio says nothing, and nothing is refused for it.
+FREE_UNFOLD_BYTES: Final = 2 << 20
+#: Bytes handed over by one fetch of one partition, so that many full batches in one response stay bounded too.
+MAX_FETCH_BYTES: Final = 32 << 20
+
+# -- output
+
+QUEUE_RECORDS: Final = 500_000
+QUEUE_KIB: Final = 256 << 10
+MAX_RECORD_BYTES: Final = 8 << 20
+LINGER_MS: Final = 1
+#: How often deliveries are looked at while waiting for them.
+POLL_S: Final = 0.002
+#: One blocking look while the producer's queue is full.
+FULL_POLL_S: Final = 0.05
+
+# -- snapshots
+
+PART_BYTES: Final = 512 << 10
+MAX_PARTS: Final = 4_096
+#: The pointer to the newest snapshots moves at most this often; a load reads so much more of the log at most.
+POINTER_EVERY_S: Final = 5.0
+#: One look at the state log while loading; the deadline is checked as often.
+LOAD_POLL_S: Final = 0.2
+
+# -- judgement
+
+WATCH_EVERY_S: Final = 2.0
+#: An assignment that is not restored, or a checkpoint that is not done, after the settings' own timeouts and this.
+WATCH_SLACK_S: Final = 15.0
+#: The event loop stood still: not live after the first, ended by the guard thread after the second.
+LOOP_STALL_S: Final = 20.0
+LOOP_DEAD_S: Final = 60.0
+READY_LAG_RECORDS: Final = 10_000
+#: How long an ending process may take to tell Sentry why.
+LAST_WORDS_S: Final = 2.0
+END_OFFSET_TIMEOUT_S: Final = 10.0

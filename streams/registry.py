@@ -1,0 +1,42 @@
+"""Schema registry: schema text of an id, over the REST API that Confluent's and Apicurio's registries share.
+
+One GET for each id that is not known yet; the decoder keeps what it learns. An outage raises and ends the worker's
+attempt at the chunk: a record that only the registry can explain must not be called unreadable because it is away.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+
+from schemas.framing import Lookup
+
+TIMEOUT_S = 5.0
+MAX_BYTES = 1 << 20
+NOT_FOUND = 404
+
+
+class RegistryUnavailable(RuntimeError):
+    """The schema registry did not answer."""
+
+
+def lookup(url: str) -> Lookup | None:
+    """A lookup at the registry whose API begins at `url` (with Apicurio: .../apis/ccompat/v7); None for no registry."""
+    if not url:
+        return None
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"TOCSIN_REGISTRY_URL must begin with http:// or https://, found {url!r}")
+
+    def text_of(schema_id: int) -> str | None:
+        try:
+            with urllib.request.urlopen(f"{url.rstrip('/')}/schemas/ids/{schema_id}", timeout=TIMEOUT_S) as answer:  # noqa: S310  # scheme checked above
+                return str(json.loads(answer.read(MAX_BYTES))["schema"])
+        except urllib.error.HTTPError as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise RegistryUnavailable(f"{url}: {error}") from error
+        except (urllib.error.URLError, OSError, ValueError, KeyError) as error:
+            raise RegistryUnavailable(f"{url}: {error}") from error
+
+    return text_of
