@@ -33,6 +33,7 @@ from sinks.port import (
 )
 
 IDLE_S = 60.0  # without anything to do, until woken
+BODY_S = 1.0  # for a body, once the status is known
 
 
 def wall_ms() -> int:
@@ -78,13 +79,21 @@ class HttpExchange:
         )
         async with call as answer:
             headers = {name.lower(): value for name, value in list(answer.headers.items())[: limits.HEADERS_MAX]}
-            body = await answer.content.read(limits.RESPONSE_BYTES_MAX)
-            return Response(answer.status, headers, body, self._clock_ms())
+            return Response(answer.status, headers, await _body(answer), self._clock_ms())
 
     async def close(self) -> None:
         """Close what is open."""
         if self._session is not None:
             await self._session.close()
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """The beginning of the body. The status has said what matters: a body that does not come changes nothing."""
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await answer.content.read(limits.RESPONSE_BYTES_MAX)
+    except (TimeoutError, aiohttp.ClientError):
+        return b""
 
 
 def _cause(error: BaseException) -> str:
@@ -173,7 +182,7 @@ class Delivery:
             return Rejected(Category.UNSENDABLE, str(error))
         try:
             return sink.outcome(await self._exchange(request, attempt.timeout_ms / 1000))
-        except Exception as error:  # a fault of ours in one channel must not end the deliveries of all others
+        except Exception as error:  # noqa: BLE001 - a fault of ours in one channel must not end the others' deliveries
             self.counters["faults"] += 1
             return Retry(Category.BROKEN, f"a fault of our own: {type(error).__name__}")
 

@@ -117,6 +117,8 @@ class Lane:
         """It is settled, or given up; the next of its incident moves up."""
         key = entry.record.dedup_key
         del self._entries[entry.record.notification_id]
+        if entry.lease_ms:
+            self.breaker.probing = False
         self._land(entry)
         queue = self._queues[key]
         was_head = queue[0] is entry
