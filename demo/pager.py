@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from sinks.fakes.webhook import WebhookFake
 
 ROUTES = Path(__file__).parent / "routes.yaml"
 ROUTING_KEY = "0" * 31 + "1"  # of the stand-in; 32 characters, as the real ones
+KEY_VARIABLE = "TOCSIN_DEMO_ROUTING_KEY"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,14 +49,26 @@ def stand_ins(directory: Path) -> Iterator[Pager]:
     with PagerDutyFake() as pagerduty, WebhookFake() as webhook:
         path = directory / "channels.yaml"
         path.write_text(channels(pagerduty.url, webhook.url), encoding="utf-8")
-        yield Pager(pagerduty, webhook, {"TOCSIN_CHANNELS_PATH": str(path)})
+        environment = {
+            "TOCSIN_CHANNELS_PATH": str(path),
+            "TOCSIN_ROUTES_PATH": str(ROUTES),
+            KEY_VARIABLE: ROUTING_KEY,
+        }
+        yield Pager(pagerduty, webhook, environment)
 
 
 def channels(pagerduty_url: str, webhook_url: str) -> str:
-    """The channels' file: the demo's routes, and where its two channels end."""
-    listed = [
-        {"name": "pagerduty", "type": "pagerduty", "routing_key": ROUTING_KEY, "url": pagerduty_url},
-        {"name": "webhook", "type": "webhook", "url": webhook_url},
-    ]
-    lines = [f"  - {json.dumps(channel)}" for channel in listed]
-    return "\n".join(["channels:", *lines, ROUTES.read_text(encoding="utf-8")])
+    """The channels' file: where the demo's two channels end."""
+    return "\n".join(
+        [
+            "channels:",
+            "  - name: pagerduty",
+            "    kind: pagerduty",
+            f"    routing_key_env: {KEY_VARIABLE}",
+            f"    url: {pagerduty_url}",
+            "  - name: webhook",
+            "    kind: webhook",
+            f"    url: {webhook_url}",
+            "",
+        ]
+    )

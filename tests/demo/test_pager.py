@@ -6,10 +6,10 @@ import json
 import urllib.request
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
+from alerts.route import read_routes
 from demo.pager import ROUTING_KEY, stand_ins
 from demo.pages import Arrival
+from sinks.channels import read_channels
 from sinks.fakes.receiver import Fault
 
 
@@ -45,7 +45,11 @@ def test_only_what_was_taken_arrived(tmp_path: Path) -> None:
 
 def test_the_workers_are_led_to_them(tmp_path: Path) -> None:
     with stand_ins(tmp_path) as pager:
-        found = YAML(typ="safe").load(Path(pager.environment["TOCSIN_CHANNELS_PATH"]).read_text())
-        assert [channel["url"] for channel in found["channels"]] == [pager.pagerduty.url, pager.webhook.url]
-        named = {channel["name"] for channel in found["channels"]}
-        assert {channel for receiver in found["receivers"] for channel in receiver["channels"]} == named
+        found = read_channels(Path(pager.environment["TOCSIN_CHANNELS_PATH"]), pager.environment)
+        assert {name: channel.sink.url for name, channel in found.by_name.items()} == {
+            "pagerduty": pager.pagerduty.url,
+            "webhook": pager.webhook.url,
+        }
+        routes = read_routes(Path(pager.environment["TOCSIN_ROUTES_PATH"]), found.by_name)
+        assert routes.channels({"severity": "page"}) == ("pagerduty", "webhook")
+        assert routes.channels({"severity": "ticket"}) == ("webhook",)

@@ -22,10 +22,12 @@ def until_ended(workers: Workers) -> None:
 def test_a_worker_that_ends_by_itself_is_an_error_with_its_log(tmp_path: Path) -> None:
     workers = Workers({**UNREACHABLE, "TOCSIN_PARTITIONS": "none"}, tmp_path)
     workers.start("one")
-    with pytest.raises(WorkerEnded, match="one, exit code 1") as caught:
-        until_ended(workers)
+    try:
+        with pytest.raises(WorkerEnded, match="one, exit code 1") as caught:
+            until_ended(workers)
+    finally:
+        workers.stop()
     assert "TOCSIN_PARTITIONS" in str(caught.value)
-    workers.stop()
     assert workers.names == []
 
 
