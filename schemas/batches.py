@@ -116,7 +116,7 @@ class BatchReader:
     def read(
         self, chunk: Chunk, rows: NDArray[np.int64], header: NDArray[np.int64]
     ) -> tuple[Piece, NDArray[np.int64]]:
-        """(measurements of the plain batches among `rows`, the odd rows). `header`: framing size by row, shape (m,)."""
+        """(measurements, with definition numbers as series, of the plain batches among `rows`, the odd rows). `header`: framing size by row, shape (m,)."""
         start, end = chunk.start[rows] + header, chunk.end[rows]
         heads = read_heads(chunk.buffer, start, end)
         producer_end = np.where(heads.ok, heads.producer_end, start)
@@ -135,7 +135,7 @@ class BatchReader:
             crc = 0
             for part in columns:
                 crc = zlib.crc32(part, crc)
-            table = self._table(data, tail[batch], int(header[batch])) if crc == crc32[batch] else None
+            table = self._table(int(rows[batch]), data, tail[batch], int(header[batch])) if crc == crc32[batch] else None
             if table is None:
                 ok[batch] = False
                 continue
@@ -145,8 +145,8 @@ class BatchReader:
                 kept.append(part)
         return self._rows(rows, heads, producer, ok, (parts, tables))
 
-    def _table(self, data: bytes, at: int, header: int) -> NDArray[np.int64] | None:
-        """Registry index of each series of the table that begins at `at`; None when it cannot be read."""
+    def _table(self, row: int, data: bytes, at: int, header: int) -> NDArray[np.int64] | None:
+        """Definition number of each series of the tail that begins at `at`; None when it cannot be read."""
         tail = data[at:]
         known = self.tails.get(tail)
         if known is None:
@@ -154,7 +154,7 @@ class BatchReader:
                 found = read_batch(BATCH, data, header)
             except CorruptRecord:
                 return None
-            known = np.array([self.definitions.index(definition) for definition in found.definitions], np.int64)
+            known = np.array(self.definitions.numbers(found.definitions, row), np.int64)
             self.tails.add(tail, known)
         return known
 

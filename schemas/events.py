@@ -72,7 +72,7 @@ class EventReader:
     def read(
         self, chunk: Chunk, rows: NDArray[np.int64], header: NDArray[np.int64]
     ) -> tuple[Piece, NDArray[np.int64]]:
-        """(measurements of the plain events among `rows`, the odd rows). `header`: framing size by row, shape (m,)."""
+        """(measurements, with definition numbers as series, of the plain events among `rows`, the odd rows). `header`: framing size by row, shape (m,)."""
         everything = len(rows) == len(chunk.start)
         start = (chunk.start if everything else chunk.start[rows]) + header
         end = chunk.end if everything else chunk.end[rows]
@@ -90,7 +90,7 @@ class EventReader:
                 found = read_event(EVENT, data, int(header[row]))
             except CorruptRecord:
                 return None
-            return self.definitions.index(found.definitions[0])
+            return self.definitions.numbers(found.definitions, int(rows[row]))[0]
 
         tail = np.where(ok, heads.tail, end)
         series, known = self.tails.find(chunk.buffer, tail, end, learn)

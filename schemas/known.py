@@ -7,7 +7,7 @@ a cache that is full is dropped and built again; `forget` drops all of them, for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,30 +29,61 @@ from schemas.telemetry_rows import producer_id
 from schemas.walk import read_long, walk_string
 
 Resolve = Callable[[SeriesDefinition], int]
+_LEAST = 1 << 10
 _Key = tuple[str, int, str, int, tuple[tuple[str, str], ...]]
 
 
 class Definitions:
-    """Registry index of a definition: the answer of `resolve`, remembered."""
+    """Numbers for definitions, and the answer of `resolve` for each number.
+
+    The readers work with the numbers; `settle` then asks `resolve` for the new ones in the order of the log, so that
+    the registry's indexes (and, at its limit, what overflows) are a function of the log and not of how it was cut.
+    """
 
     def __init__(self, resolve: Resolve) -> None:
         self._resolve = resolve
-        self._known: dict[_Key, int] = {}
+        self._numbers: dict[_Key, int] = {}
+        self._waiting: dict[int, tuple[int, int, SeriesDefinition]] = {}  # number -> (row, place, definition)
+        self._answers = np.zeros(_LEAST, np.int64)
 
-    def index(self, definition: SeriesDefinition) -> int:
-        """What `resolve` answers."""
-        labels = tuple(definition.labels.items())
-        key = (definition.metric, int(definition.kind), definition.unit, int(definition.source_kind), labels)
-        found = self._known.get(key)
-        if found is None:
-            if len(self._known) >= KNOWN_DEFINITIONS:
-                self._known.clear()
-            found = self._known[key] = self._resolve(definition)
+    @property
+    def full(self) -> bool:
+        """Whether it is time to forget."""
+        return len(self._numbers) >= KNOWN_DEFINITIONS
+
+    def numbers(self, definitions: Sequence[SeriesDefinition], row: int) -> list[int]:
+        """Number of each definition of the good record at `row` of the chunk."""
+        found = []
+        for place, definition in enumerate(definitions):
+            labels = tuple(definition.labels.items())
+            key = (definition.metric, int(definition.kind), definition.unit, int(definition.source_kind), labels)
+            number = self._numbers.get(key)
+            if number is None:
+                number = self._numbers[key] = len(self._numbers)
+                self._waiting[number] = (row, place, definition)
+            elif number in self._waiting and (row, place) < self._waiting[number][:2]:
+                self._waiting[number] = (row, place, definition)
+            found.append(number)
         return found
 
+    def settle(self) -> None:
+        """Resolve what is new, in the order of the log. After an error of `resolve` everything must be forgotten."""
+        if not self._waiting:
+            return
+        if len(self._numbers) > len(self._answers):
+            self._answers = np.append(self._answers, np.zeros(2 * len(self._numbers), np.int64))
+        waiting, self._waiting = self._waiting, {}
+        for number in sorted(waiting, key=lambda number: waiting[number][:2]):
+            self._answers[number] = self._resolve(waiting[number][2])
+
+    def indexes(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The registry index of each number, shape (n,)."""
+        return self._answers[numbers]
+
     def forget(self) -> None:
-        """Drop everything."""
-        self._known.clear()
+        """Drop everything. Numbers given out before mean nothing then."""
+        self._numbers.clear()
+        self._waiting.clear()
 
 
 class Producers:
@@ -100,7 +131,7 @@ def _producer(data: bytes) -> int | None:
 
 
 class Tails:
-    """Series index of an event by the raw bytes of its identity tail. `drops` counts how often it was full."""
+    """Number of an event's definition by the raw bytes of its identity tail. `drops` counts how often it was full."""
 
     def __init__(self, keyed: KeyedHash) -> None:
         self._keyed = keyed
@@ -118,7 +149,7 @@ class Tails:
         end: NDArray[np.int64],
         learn: Callable[[int], int | None],
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """(series index, whether it could be read) for each buffer[start:end], shapes (n,).
+        """(number of the definition, whether it could be read) for each buffer[start:end], shapes (n,).
 
         `learn(row)` reads the series of a row whose tail is new; None when it cannot be read. Tails that cannot be read
         are not remembered, and those longer than HASHED_BYTES count as not readable here.
@@ -145,14 +176,14 @@ class Tails:
 
 
 class BatchTails:
-    """Series indexes of a batch, in the order of its table, by the raw bytes of its identity tail."""
+    """Numbers of a batch's definitions, in the order of its table, by the raw bytes of its identity tail."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, NDArray[np.int64]] = {}
         self._bytes = 0
 
     def get(self, tail: bytes) -> NDArray[np.int64] | None:
-        """The registry index of each series; None when the tail is new."""
+        """The number of each series; None when the tail is new."""
         return self._known.get(tail)
 
     def add(self, tail: bytes, series: NDArray[np.int64]) -> None:

@@ -95,6 +95,8 @@ class TelemetryDecoder:
         self, offset: NDArray[np.int64], append_ms: NDArray[np.int64], values: Sequence[bytes]
     ) -> Decoded:
         """The same from columns: offset and Kafka timestamp (n,), n values."""
+        if self._definitions.full:
+            self.forget()
         chunk = Chunk.of(values)
         header, event, batch = chunk.kinds(self._schemas)
         pieces: list[Piece] = []
@@ -112,7 +114,14 @@ class TelemetryDecoder:
                 pieces.append(piece_of(row, self._strict(values[row]), self._definitions))
             except CorruptRecord as error:
                 refused.append(Refused(int(offset[row]), error.reason, error.detail, error.byte))
-        return Decoded(assemble(pieces, offset, append_ms), refused)
+        try:
+            self._definitions.settle()
+        except BaseException:
+            self.forget()
+            raise
+        measurements = assemble(pieces, offset, append_ms)
+        measurements.series = self._definitions.indexes(measurements.series)
+        return Decoded(measurements, refused)
 
     def _strict(self, data: bytes) -> TelemetryRow:
         """One record of any schema that can be read as an event or a batch. Raises CorruptRecord."""
@@ -128,8 +137,8 @@ class TelemetryDecoder:
 
 
 def piece_of(record: int, found: TelemetryRow, definitions: Definitions) -> Piece:
-    """The measurements of one record that was read strictly. `record`: its place in the chunk."""
-    table = np.array([definitions.index(definition) for definition in found.definitions], np.int64)
+    """The measurements, with definition numbers as series, of one strictly read record at place `record`."""
+    table = np.array(definitions.numbers(found.definitions, record), np.int64)
     rows = len(found.value)
     return Piece(
         record=np.array([record]),
