@@ -5,6 +5,7 @@ Read it top to bottom: configuration, stages, transport, agents, tasks.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -13,8 +14,11 @@ import structlog
 from yarl import URL
 
 from alerts.config import Config, read_config
+from alerts.route import Routes, read_routes
 from alerts.selection import Selection
 from schemas.telemetry import TelemetryDecoder
+from sinks.channels import Channels, read_channels
+from sinks.delivery import Delivery, HttpExchange
 from streams import decompression, health, reporting, topics
 from streams.aggregate import AggregateStep
 from streams.merge import MergeStep
@@ -50,10 +54,16 @@ class Worker:
             )
 
         def merge(partition: int) -> MergeStep:
-            return MergeStep(partition, settings, self.config)
+            return MergeStep(partition, settings, self.config, routes)
+
+        channels = read_channels(settings.channels_path, os.environ) if settings.channels_path else Channels({})
+        known = list(channels.by_name)
+        routes = read_routes(settings.routes_path, known) if settings.routes_path else Routes.plain(*known)
+        self.exchange = HttpExchange()
+        self.delivery = Delivery(channels.sinks, self.exchange, changed=lambda: self.stages[-1].hurry())
 
         def notify(partition: int) -> NotifyStep:
-            return NotifyStep(partition, settings, self.producer)
+            return NotifyStep(partition, settings, routes, channels, self.delivery)
 
         self.stages: tuple[Stage[Step], ...] = (
             self._stage("aggregate", topics.TELEMETRY, aggregate),
@@ -98,8 +108,15 @@ class Worker:
         for stage in self.stages:
             self._agent(stage)
         app.task(self.watchdog.run)
+        app.task(self._deliveries)
         if settings.health_port:
             health.serve(settings.health_port, self.stages, self.watchdog)
+
+    async def _deliveries(self) -> None:
+        try:
+            await self.delivery.run()
+        finally:
+            await self.exchange.close()
 
     def _agent(self, stage: Stage[Step]) -> None:
         channel = self.app.topic(

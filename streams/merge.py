@@ -11,7 +11,10 @@ from collections.abc import Sequence
 
 from alerts.config import Config
 from alerts.evaluate import Evaluator
+from alerts.incident import incident_key
 from alerts.limits import Timing
+from alerts.notify import labels_of
+from alerts.route import Routes
 from rollups import merge_state
 from rollups.merge import Merge
 from schemas import codec
@@ -29,13 +32,13 @@ class MergeStep:
 
     wants_snapshot = False
 
-    def __init__(self, partition: int, settings: Settings, config: Config) -> None:
+    def __init__(self, partition: int, settings: Settings, config: Config, routes: Routes) -> None:
         self.partition, self._partitions = partition, settings.partitions
         self._merge = Merge(partition, settings.partitions, settings.lateness)
         self._evaluator = Evaluator(config, partition, timing=Timing(settings.lateness_ms))
         self._alerts: list[Outgoing] = []
         self._status: dict[bytes, Outgoing] = {}
-        self._refused = 0
+        self._routes = routes
 
     @property
     def fence(self) -> int:
@@ -66,9 +69,10 @@ class MergeStep:
                 self._status[_status_key(output)] = self._state(output)
 
     def _alert(self, transition: AlertTransition) -> Outgoing:
-        """To the partition of the SLO, so that all alerts of an incident meet in one place."""
+        """To the partition of the incident that it would be in: all alerts of an incident meet in one place."""
         selfmetrics.TRANSITIONS.labels(transition.severity).inc()
-        target = short_hash(transition.slo.encode()) % self._partitions
+        incident = incident_key(labels_of(transition), self._routes.group_by)
+        target = short_hash(incident.encode()) % self._partitions
         return Outgoing(topics.ALERTS, transition.alert_id.encode(), codec.encode(transition), target)
 
     def _state(self, status: SloStatus) -> Outgoing:

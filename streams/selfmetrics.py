@@ -32,7 +32,7 @@ REFUSED = Counter("tocsin_refused_records", "Records copied to the dead letter o
 SERIES = Gauge("tocsin_series", "Active series", ["partition"])
 ROLLUPS = Counter("tocsin_rollups", "Rollup rows written", ["what"])
 TRANSITIONS = Counter("tocsin_alert_transitions", "Alert transitions", ["severity"])
-DELIVERIES = Counter("tocsin_deliveries", "Notification attempts by outcome", ["outcome"])
+DELIVERIES = Gauge("tocsin_deliveries", "The outbox's counters: offered, attempts, delivered, failed and why", ["partition", "what"])
 RSS = Gauge("tocsin_rss_bytes", "Resident memory of this worker")
 
 
@@ -101,3 +101,9 @@ def event_lag(kind: int, newest_ms: int, now_ms: int) -> None:
 def exposition() -> bytes:
     """All metrics in Prometheus' text format."""
     return generate_latest(REGISTRY)
+
+
+def deliveries(partition: int, counters: Mapping[str, int]) -> None:
+    """The outbox's own counters; they are part of its state, so they are set and not added."""
+    for what, count in counters.items():
+        DELIVERIES.labels(str(partition), what).set(count)

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
 
     slo_path: pathlib.Path = pathlib.Path("examples/slos")
     channels_path: pathlib.Path | None = None
+    routes_path: pathlib.Path | None = None
     fingerprint: bool = False
     registry_url: str = ""
     sentry_dsn: str = ""

@@ -1,0 +1,111 @@
+"""Notify: alert transitions and commands in; incidents, notifications and requests to channels out. One step a partition.
+
+The decisions are `alerts.notify` (what to tell) and `sinks.outbox` (when to send what). A notification is sent only when
+the state that owes it is in the log; after a crash it may be sent again, under the same key: a duplicate beats a miss.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+from alerts.notify import Notifier
+from alerts.route import Routes
+from schemas import codec
+from schemas.records import AlertTransition, Command, IncidentTransition, NotificationRecord
+from sinks import outbox_state
+from sinks.channels import Channels
+from sinks.delivery import Delivery
+from sinks.outbox import Outbox
+from streams import selfmetrics, topics
+from streams.chunk import Record
+from streams.producer import Outgoing
+from streams.settings import Settings
+
+_HEAD = struct.Struct("<qQQ")
+
+
+class NotifyStep:
+    """See `streams.step.Step`."""
+
+    def __init__(
+        self, partition: int, settings: Settings, routes: Routes, channels: Channels, delivery: Delivery
+    ) -> None:
+        self.partition = partition
+        self.fence = -1
+        self._notifier = Notifier(routes)
+        self._outbox = Outbox(channels.policies(settings.partitions))
+        self._delivery = delivery
+        self._offers: list[NotificationRecord] = []
+        self._incidents: list[Outgoing] = []
+        self._now_ms = 0
+        self._dirty = False
+
+    @property
+    def urgent(self) -> bool:
+        """Somebody waits to be told, or has been."""
+        return bool(self._offers or self._outbox.changes)
+
+    @property
+    def wants_snapshot(self) -> bool:
+        """What is owed must be in the log before it is sent."""
+        return self._dirty or bool(self._offers)
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """One transition or command after the other."""
+        for record in records:
+            if record.offset > self.fence:
+                self.fence = record.offset
+                self._one(codec.decode(record.value), record)
+
+    def _one(self, item: object, record: Record) -> None:
+        if not isinstance(item, AlertTransition | Command):
+            raise TypeError(f"{topics.ALERTS}[{self.partition}]@{record.offset} holds a {type(item).__name__}")
+        for effect in self._notifier.apply(item, record.timestamp_ms):
+            if isinstance(effect, IncidentTransition):
+                key = effect.incident_id.encode()
+                self._incidents.append(Outgoing(topics.INCIDENTS, key, codec.encode(effect), self.partition))
+            else:
+                self._offers.append(effect)
+
+    def tick(self, now_ms: int, caught_up: bool) -> None:
+        """Deliveries are due by this clock."""
+        self._now_ms = now_ms
+
+    def drain(self) -> list[Outgoing]:
+        """Incidents, and every change of a delivery."""
+        if self._offers:
+            self._delivery.remove(self._outbox)  # until `settled`: nothing is sent that the log does not owe
+            self._outbox.offer(self._offers, self._now_ms)
+            self._offers = []
+        incidents, self._incidents = self._incidents, []
+        changes = [
+            Outgoing(topics.NOTIFICATIONS, change.notification_id.encode(), codec.encode(change), self.partition)
+            for change in self._outbox.drain()
+        ]
+        self._dirty = self._dirty or bool(changes)
+        selfmetrics.deliveries(self.partition, self._outbox.counters)
+        return incidents + changes
+
+    def settled(self) -> None:
+        """What is owed is in the log: send what is due."""
+        self._dirty = False
+        if not self._offers:
+            self._delivery.remove(self._outbox)
+            self._delivery.add(self._outbox)
+
+    def snapshot(self) -> bytes:
+        """Fence, incidents, outbox."""
+        told, owed = self._notifier.snapshot(), outbox_state.snapshot(self._outbox)
+        return _HEAD.pack(self.fence, len(told), len(owed)) + told + owed
+
+    def restore(self, data: bytes) -> None:
+        """Inverse of `snapshot`."""
+        self.fence, told, owed = _HEAD.unpack_from(data)
+        at = _HEAD.size
+        self._notifier.restore(data[at : at + told])
+        outbox_state.restore(self._outbox, data[at + told : at + told + owed])
+
+    def close(self) -> None:
+        """Attempts under way are the next owner's, who sends them again under the same keys."""
+        self._delivery.remove(self._outbox)
