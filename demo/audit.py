@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 import fastavro
 import numpy as np
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from demo.ledger import WINDOW_MS, Cell, Cells, add, cells_of
 from demo.wire import Identity, NotARecord, body, read_batch, read_definition
@@ -29,6 +30,7 @@ TOPICS: Mapping[str, str] = {
     "telemetry.late": "late_record.avsc",
     "telemetry.dlq": "dead_letter.avsc",
 }
+ANSWER_S = 20.0  # for a broker to answer
 FRACTION = 2**40  # units of `sum_frac` in one unit of the measurement
 
 
@@ -171,6 +173,13 @@ class Audit:
         return sorted(self._dead.values())
 
 
+def quiet() -> logging.Logger:
+    """A logger that says nothing unless somebody listens: a broker that stops is no news in a demo."""
+    log = logging.getLogger("demo.kafka")
+    log.addHandler(logging.NullHandler())
+    return log
+
+
 class TopicReader:
     """A consumer of an audit's topics from where they ended when it was made (or from their beginning)."""
 
@@ -182,16 +191,29 @@ class TopicReader:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 50,
-            }
+            },
+            logger=quiet(),
         )
-        places = []
-        described = self._consumer.list_topics(timeout=20).topics
-        for topic in topics:
-            for partition in described[topic].partitions:
-                place = TopicPartition(topic, partition)
-                low, high = self._consumer.get_watermark_offsets(place, timeout=20)
-                places.append(TopicPartition(topic, partition, low if from_beginning else high))
+        described = self._consumer.list_topics(timeout=ANSWER_S).topics
+        places = [TopicPartition(topic, partition) for topic in topics for partition in described[topic].partitions]
+        for place in places:
+            low, high = self._ends(place)
+            place.offset = low if from_beginning else high
         self._consumer.assign(places)
+
+    def _ends(self, place: TopicPartition) -> tuple[int, int]:
+        """First and next offset of a partition; one that was made a moment ago may have no leader yet."""
+        deadline = time.monotonic() + ANSWER_S
+        while True:
+            try:
+                low, high = self._consumer.get_watermark_offsets(place, timeout=ANSWER_S)
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+                self._consumer.list_topics(place.topic, timeout=ANSWER_S)
+            else:
+                return low, high
 
     def poll(self, most: int = 500, timeout: float = 0.1) -> list[tuple[str, int, int, bytes]]:
         """Up to `most` messages: (topic, partition, timestamp ms, value). Empty when nothing comes in time."""

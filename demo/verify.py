@@ -192,8 +192,7 @@ def main(arguments: Sequence[str]) -> int:
     except CLEAR as error:
         say(f"FAILED: {error}")
         return 1
-    if not outcome.problems():
-        shutil.rmtree(directory, ignore_errors=True)
+    shutil.rmtree(directory / "kafka" if outcome.problems() else directory, ignore_errors=True)
     print(outcome.line(), flush=True)
     return 1 if outcome.problems() else 0
 
