@@ -107,27 +107,28 @@ class Buckets:
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Count the rows inside of their slot's window; the others are returned."""
         if capacity * WINDOW > len(self._window):
-            self._window = np.append(self._window, np.zeros(capacity * WINDOW - len(self._window), np.uint16))
+            grown = np.zeros(capacity * WINDOW, np.uint16)  # untouched pages cost nothing
+            grown[: len(self._window)] = self._window
+            self._window = grown
         within = codes - bases.of(slots, codes, capacity)
         flat = (slots << _WINDOW_BITS) + within
         outside = np.flatnonzero(within.view(np.uint32) >= WINDOW)
         if len(outside):
             flat = flat[within.view(np.uint32) < WINDOW]
-        if len(flat) > self._headroom:
-            self._make_headroom()
         while len(flat) > self._headroom:
-            np.add.at(self._window, flat[: self._headroom], np.uint16(1))
-            flat = flat[self._headroom :]
-            self._spill()
-        np.add.at(self._window, flat, np.uint16(1))
-        self._headroom -= len(flat)
+            if self._headroom < _TOP // 2:
+                self._spill()
+            step = self._headroom
+            self._count(flat[:step])
+            flat = flat[step:]
+        self._count(flat)
         return slots[outside], codes[outside]
 
-    def _make_headroom(self) -> None:
-        """Look how high the counts really are; move them out only when they are high."""
-        self._headroom = _TOP - int(self._window.max())
-        if self._headroom < _TOP // 2:
-            self._spill()
+    def _count(self, flat: NDArray[np.int64]) -> None:
+        """One more in each named cell of the window; then look how high the counts are."""
+        np.add.at(self._window, flat, np.uint16(1))
+        highest = self._window if len(self._window) <= len(flat) else self._window[flat]
+        self._headroom = min(self._headroom, _TOP - int(highest.max(initial=0)))
 
     def _spill(self) -> None:
         """Move the window's counts to the consolidated ones."""

@@ -45,7 +45,7 @@ def pane_cells(pane: Pane, kind: int, slots: NDArray[np.int64], as_of: int) -> C
     }
     columns |= {name: getattr(pane, name)[slots] for name in ("count", "sum_whole", "sum_frac", "low", "high")}
     if pane.has_outcomes:
-        columns |= {"good": pane.good[slots] * FIXED_POINT, "total": pane.total[slots] * FIXED_POINT}
+        columns |= {"good": pane.good[slots] * FIXED_POINT, "total": pane.total(slots) * FIXED_POINT}
     if pane.has_fingerprint:
         columns["fingerprint"] = pane.fingerprint[slots]
     return Cells.of(

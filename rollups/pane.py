@@ -21,7 +21,7 @@ from schemas.cells import Column
 _LEAST = 64
 #: column -> value of an untouched slot
 ALWAYS: dict[str, float] = {"count": 0, "sum_whole": 0, "sum_frac": 0, "low": np.inf, "high": -np.inf}
-OUTCOMES: dict[str, float] = {"good": 0, "total": 0}  # whole outcomes, not fixed point
+OUTCOMES: dict[str, float] = {"good": 0, "absent": 0}  # measurements; absent: those without an outcome, rare
 FINGERPRINT: dict[str, float] = {"fingerprint": 0}
 EXEMPLARS: dict[str, str] = {"slot": "i8", "bad": "u1", "value": "f8", "trace": "V16", "time_ms": "i8"}
 GOOD_OUTCOME, NO_OUTCOME = 1, 2
@@ -82,7 +82,7 @@ class Pane:
         self.low = np.zeros(0, np.float64)
         self.high = np.zeros(0, np.float64)
         self.good = np.zeros(0, np.int64)
-        self.total = np.zeros(0, np.int64)
+        self.absent = np.zeros(0, np.int64)
         self.fingerprint = np.zeros(0, np.uint64)
         self.touched = np.zeros(0, np.bool_)
         self.has_outcomes, self.has_fingerprint, self.has_touched = False, fingerprint, provisional
@@ -92,10 +92,10 @@ class Pane:
         self._uncarried = 0
 
     def reserve(self, capacity: int, outcomes: bool) -> None:
-        """Make room for slots below `capacity`, and columns for outcomes if they come."""
+        """Make room for slots below `capacity`, and columns for outcomes if they come (nothing before had one)."""
         if outcomes and not self.has_outcomes:
             self.has_outcomes = True
-            self.good, self.total = np.zeros(self.capacity, np.int64), np.zeros(self.capacity, np.int64)
+            self.good, self.absent = np.zeros(self.capacity, np.int64), self.count.copy()
         if capacity <= self.capacity:
             return
         size = max(_LEAST, self.capacity)
@@ -103,7 +103,9 @@ class Pane:
             size *= 2
         for name, fill in self.specification().items():
             old = getattr(self, name)
-            setattr(self, name, np.append(old, np.full(size - self.capacity, fill, old.dtype)))
+            grown = np.full(size, fill, old.dtype) if fill else np.zeros(size, old.dtype)
+            grown[: self.capacity] = old
+            setattr(self, name, grown)
         self.capacity = size
 
     def specification(self) -> dict[str, float]:
@@ -129,11 +131,12 @@ class Pane:
         np.minimum.at(self.low, slot, value)
         np.maximum.at(self.high, slot, value)
         if self.has_outcomes:
-            good, total = rows.outcome == GOOD_OUTCOME, rows.outcome != NO_OUTCOME
+            good, absent = rows.outcome == GOOD_OUTCOME, rows.outcome == NO_OUTCOME
             if with_outcome is not None:
-                good, total = good & with_outcome, total & with_outcome
+                good, absent = good & with_outcome, absent | ~with_outcome
             np.add.at(self.good, slot, good.astype(np.int64))
-            np.add.at(self.total, slot, total.astype(np.int64))
+            if absent.any():
+                np.add.at(self.absent, slot, absent.astype(np.int64))
         if self.has_fingerprint:
             np.add.at(self.fingerprint, slot, rows.event_id)
         if self.has_touched:
@@ -142,6 +145,10 @@ class Pane:
             slot, value = slot[in_histogram], value[in_histogram]
         if len(slot):
             self.buckets.add(slot, histogram.bucket(value, self.scale), self.capacity)
+
+    def total(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Measurements with an outcome of the slots, once `has_outcomes`."""
+        return self.count[slots] - self.absent[slots]
 
     def add_exemplars(self, new: Exemplars) -> None:
         """Candidates; one of each slot survives."""
@@ -183,7 +190,7 @@ class Pane:
 
     def load(self, columns: dict[str, Column], capacity: int) -> None:
         """Inverse of `columns`, into an empty pane."""
-        self.reserve(capacity, "good" in columns)
+        self.reserve(max(capacity, 1), "good" in columns)
         used = columns["slot"].astype(np.int64)
         for name in self.specification():
             getattr(self, name)[used] = columns[name]

@@ -25,7 +25,7 @@ def test_growth_keeps_cells_and_outcomes_may_come_late() -> None:
     assert pane.count[[0, 1, 2, 499]].tolist() == [2, 3, 0, 1]
     assert pane.low[[0, 1, 499]].tolist() == [0.25, -2.0, 3.0]
     assert pane.high[[0, 1, 499]].tolist() == [1.5, 7.0, 3.0]
-    assert (pane.good[[0, 1, 499]].tolist(), pane.total[[0, 1, 499]].tolist()) == ([0, 0, 1], [1, 0, 1])
+    assert (pane.good[[0, 1, 499]].tolist(), pane.total(np.array([0, 1, 499])).tolist()) == ([0, 0, 1], [1, 0, 1])
     assert pane.fingerprint[[0, 1, 2, 499]].tolist() == [2, 3, 0, 1]
     assert np.flatnonzero(pane.touched).tolist() == [0, 1, 499]
 
