@@ -97,6 +97,7 @@ class Codec:
         """The record. Raises CorruptRecord."""
         if len(data) > MESSAGE_BYTES:
             raise CorruptRecord(SIZE, MESSAGE_BYTES, f"{len(data)} bytes; the limit is {MESSAGE_BYTES}")
+        self._writers.ask_again()
         writer, at = self._writers.of(data)
         reader = self._own.get(writer.name)
         if reader is None:

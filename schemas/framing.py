@@ -49,12 +49,13 @@ class Schema:
             definition = json.loads(text)
             parsed = fastavro.parse_schema(definition)
             mark = bytes.fromhex(fingerprint_of(to_parsing_canonical_form(definition), "CRC-64-AVRO"))
+            walk = walker(definition)
         except (ValueError, KeyError, TypeError, RecursionError, fastavro.schema.SchemaParseException) as error:
             raise NotASchema(text) from error
         if not isinstance(parsed, dict) or not isinstance(definition, dict):
             raise NotASchema(text)
         name = str(parsed["name"]).rpartition(".")[2]
-        return cls(name, definition, parsed, mark, walker(definition))
+        return cls(name, definition, parsed, mark, walk)
 
 
 def single_object(schema: Schema) -> bytes:
@@ -70,12 +71,17 @@ def confluent(schema_id: int) -> bytes:
 
 
 class WriterSchemas:
-    """Schemas by fingerprint and by registry id. Ids that the registry knows are kept; unknown ones are asked again."""
+    """Schemas by fingerprint and by registry id. What an id means never changes, so what the registry said is kept."""
 
     def __init__(self, own: list[Schema], lookup: Lookup | None = None) -> None:
         self._own = {schema.fingerprint: schema for schema in own}
         self._by_id: dict[int, Schema] = {}
         self._lookup = lookup
+        self._absent: set[int] = set()
+
+    def ask_again(self) -> None:
+        """Ids that the registry did not have may exist by now; until this is called they are not looked up again."""
+        self._absent.clear()
 
     def by_fingerprint(self, mark: bytes) -> Schema | None:
         """The bundled schema with this fingerprint, or one that was read through an id."""
@@ -87,14 +93,13 @@ class WriterSchemas:
     def by_id(self, schema_id: int) -> Schema | None:
         """The schema with this id; a bundled one where they are the same. Lets the lookup's errors pass."""
         known = self._by_id.get(schema_id)
-        if known is not None or self._lookup is None:
+        if known is not None or self._lookup is None or schema_id in self._absent:
             return known
         text = self._lookup(schema_id)
-        if text is None:
-            return None
         try:
-            schema = Schema.of(text)
+            schema = Schema.of(text or "")
         except NotASchema:
+            self._absent.add(schema_id)
             return None
         if len(self._by_id) >= KNOWN_SCHEMAS:
             self._by_id.clear()

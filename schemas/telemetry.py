@@ -97,6 +97,14 @@ class TelemetryDecoder:
         """The same from columns: offset and Kafka timestamp (n,), n values."""
         if self._definitions.full:
             self.forget()
+        self._schemas.ask_again()
+        try:
+            return self._decode(offset, append_ms, values)
+        except BaseException:  # of `resolve` or the lookup: what is half known is worse than what is not
+            self.forget()
+            raise
+
+    def _decode(self, offset: NDArray[np.int64], append_ms: NDArray[np.int64], values: Sequence[bytes]) -> Decoded:
         chunk = Chunk.of(values)
         header, event, batch = chunk.kinds(self._schemas)
         pieces: list[Piece] = []
@@ -114,11 +122,7 @@ class TelemetryDecoder:
                 pieces.append(piece_of(row, self._strict(values[row]), self._definitions))
             except CorruptRecord as error:
                 refused.append(Refused(int(offset[row]), error.reason, error.detail, error.byte))
-        try:
-            self._definitions.settle()
-        except BaseException:
-            self.forget()
-            raise
+        self._definitions.settle()
         measurements = assemble(pieces, offset, append_ms)
         measurements.series = self._definitions.indexes(measurements.series)
         return Decoded(measurements, refused)

@@ -238,7 +238,9 @@ class _Compiler:
             record = Record()
             self.named[full] = record
             fields = definition.get("fields")
-            for field in fields if isinstance(fields, list) else []:
+            if not isinstance(fields, list):
+                raise NotASchema(definition)
+            for field in fields:
                 record.fields.append((str(field["name"]), self.compile(field["type"], namespace)))
         return self.named[full]
 

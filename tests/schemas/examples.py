@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+
 from schemas.encoding import Producer, Resource, SeriesEntry, encode_batch, encode_event
 from schemas.records import MeasureKind, SeriesDefinition, SourceKind
 from schemas.telemetry import TelemetryDecoder

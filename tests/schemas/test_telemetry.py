@@ -7,6 +7,7 @@ import struct
 
 import numpy as np
 import pytest
+
 from schemas import corrupt, limits
 from schemas.encoding import Producer, Resource, SeriesEntry, event_tail, number, string
 from schemas.framing import Schema, confluent, single_object
@@ -14,7 +15,6 @@ from schemas.measurements import mix64
 from schemas.records import MeasureKind, SourceKind, short_hash
 from schemas.telemetry import Refused, TelemetryDecoder
 from schemas.telemetry_schema import BATCH, EVENT
-
 from tests.schemas.examples import (
     ENTRY,
     NOW_MS,
