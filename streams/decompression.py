@@ -87,7 +87,7 @@ def bounded_snappy(limit: int) -> Callable[[Any], bytes]:
 
 
 def _declared(data: bytes) -> int:
-    if not codec._detect_xerial_stream(data):
+    if not codec._detect_xerial_stream(data):  # noqa: SLF001  # aiokafka's own question
         return _uvarint(data, 0)
     total, at = 0, _XERIAL_HEADER
     while at + 4 <= len(data):
@@ -109,8 +109,10 @@ def _uvarint(data: bytes, at: int) -> int:
     return value
 
 
-class BoundedRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+class BoundedRecords(fetcher.PartitionRecords):
     """The records of one fetch response, as ours; a batch that can't be unfolded is stepped over and noted."""
+
+    next_fetch_offset: int
 
     def _unpack_records(self) -> Iterator[Record]:
         while self._records.has_next():
@@ -130,18 +132,19 @@ class BoundedRecords(fetcher.PartitionRecords):  # type: ignore[misc]
             return [Record(r.offset, r.timestamp, r.value or b"", r.key) for r in batch]
         except MemoryError:
             raise
-        except Exception as error:  # whatever a hostile batch raises, the partition moves on
+        except Exception as error:  # noqa: BLE001  # whatever a hostile batch raises, the partition moves on
             topic, partition = self._tp
             first, last = batch.base_offset, batch.next_offset - 1
-            log.error("batch_refused", topic=topic, partition=partition, first=first, last=last, error=str(error))
+            log.warning("batch_refused", topic=topic, partition=partition, first=first, last=last, error=str(error))
             note = REFUSED_BATCH + f"{topic}[{partition}] offsets {first} to {last}: {error}".encode()
             return [Record(last, batch.max_timestamp or 0, note, None)]
 
 
-class BoundedResult(fetcher.FetchResult):  # type: ignore[misc]
+class BoundedResult(fetcher.FetchResult):
     """Hands over records up to a number and a number of bytes; the rest stays for the next call."""
 
     max_bytes = MAX_FETCH_BYTES
+    _partition_records: Any
 
     def getall(self, max_records: int | None = None) -> list[Record]:
         """As aiokafka's, with the second bound."""

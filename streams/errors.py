@@ -51,6 +51,11 @@ class RestoreFailed(ShellError):
     """{place}: the state could not be loaded: {reason}."""
 
 
+class ChunkMissing(ShellError):
+    """{place}: applied up to offset {fence}, and the next chunk begins at {begins}: what is between was fetched and never
+    came. A restart reads it again."""
+
+
 class DeliveryFailed(ShellError):
     """The broker did not acknowledge what had to be delivered before state may move on: {reason}."""
 

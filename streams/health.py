@@ -1,8 +1,9 @@
 """Health over HTTP on a thread of its own: /livez, /readyz, /startupz, /metrics.
 
-live: the event loop turns. started: an assignment was restored once. ready: partitions are held, restored and caught
-up. A worker that catches up is live and not ready; nobody should restart it for that. Never Faust's own web server,
-which binds all interfaces and shares the loop that it would judge.
+What: live, the event loop turns; started, an assignment came and was restored once; ready, all that is assigned is
+restored and caught up. Why: a worker that catches up is live and not ready, and nobody should restart it for that; one
+that was assigned nothing, since there are more workers than partitions, is ready to take over. It refuses to use
+Faust's own web server, which shares the loop that it would judge.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from streams import selfmetrics
+from streams.limits import LOOP_STALL_S, READY_LAG_RECORDS
 from streams.stage import Stage
 from streams.step import Step
 from streams.watchdog import Watchdog
 
 HOST = "0.0.0.0"  # noqa: S104  # a container's probe comes from outside
-LOOP_STALL_S = 20.0
-READY_LAG_RECORDS = 10_000
 Probe = Callable[[], tuple[bool, dict[str, object]]]
 
 
@@ -29,6 +29,7 @@ class Health:
 
     def __init__(self, stages: Sequence[Stage[Step]], watchdog: Watchdog) -> None:
         self._stages, self._watchdog = stages, watchdog
+        self._started = False
 
     def livez(self) -> tuple[bool, dict[str, object]]:
         """Whether the event loop turned lately."""
@@ -36,18 +37,23 @@ class Health:
         return age < LOOP_STALL_S, {"loop_turned_seconds_ago": round(age, 1)}
 
     def startupz(self) -> tuple[bool, dict[str, object]]:
-        """Whether state was restored at least once."""
-        restores = {stage.name: stage.metrics.restores for stage in self._stages}
-        return any(restores.values()), {"restores": restores}
+        """Whether an assignment came and everything in it was restored at least once."""
+        facts: dict[str, object] = {stage.name: stage.assignments for stage in self._stages}
+        self._started = self._started or self._restored()
+        return self._started, {"assignments": facts}
 
     def readyz(self) -> tuple[bool, dict[str, object]]:
-        """Whether everything held is near its end."""
+        """Whether everything assigned is restored and near its end."""
         lags = {
             f"{stage.topic}[{partition}]": stage.behind(partition)
             for stage in self._stages
-            for partition in list(stage.held)
+            for partition in sorted(stage.assigned)
         }
-        return bool(lags) and all(lag is not None and lag <= READY_LAG_RECORDS for lag in lags.values()), {"lag": lags}
+        near = all(lag is not None and lag <= READY_LAG_RECORDS for lag in lags.values())
+        return near and self._restored(), {"lag": lags}
+
+    def _restored(self) -> bool:
+        return all(stage.assignments and stage.assigned <= set(stage.held) for stage in self._stages)
 
 
 def serve(port: int, stages: Sequence[Stage[Step]], watchdog: Watchdog) -> ThreadingHTTPServer:

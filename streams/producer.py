@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import Iterable
 
 from confluent_kafka import KafkaError, Message
 from confluent_kafka import Producer as Librdkafka
 
 from streams.errors import DeliveryFailed
+from streams.limits import FULL_POLL_S, LINGER_MS, MAX_RECORD_BYTES, POLL_S, QUEUE_KIB, QUEUE_RECORDS
 
-QUEUE_RECORDS = 500_000
-QUEUE_KIB = 256 << 10
-POLL_S = 0.002
 ANY_PARTITION = -1  # librdkafka: let the partitioner decide
 
 
@@ -60,10 +59,10 @@ class Producer:
                 "client.id": client,
                 "acks": "all",
                 "enable.idempotence": True,
-                "linger.ms": 1,
+                "linger.ms": LINGER_MS,
                 "compression.type": "lz4",
                 "partitioner": "murmur2_random",
-                "message.max.bytes": 8 << 20,
+                "message.max.bytes": MAX_RECORD_BYTES,
                 "delivery.timeout.ms": int(delivery_timeout_s * 1000),
                 "queue.buffering.max.messages": QUEUE_RECORDS,
                 "queue.buffering.max.kbytes": QUEUE_KIB,
@@ -74,21 +73,27 @@ class Producer:
         """Hand the records to librdkafka, in order. Raises DeliveryFailed when its bounded queue stays full."""
         sent = sent or Sent()
         for record in records:
-            sent.waiting += 1
             try:
                 self._produce(record, sent)
             except BufferError:
-                self._producer.poll(self.delivery_timeout_s)
-                try:
-                    self._produce(record, sent)
-                except BufferError as error:
-                    raise DeliveryFailed(f"the producer's queue stayed full for {self.delivery_timeout_s} s") from error
+                self._produce_when_free(record, sent)
         self._producer.poll(0)
         return sent
+
+    def _produce_when_free(self, record: Outgoing, sent: Sent) -> None:
+        deadline = time.monotonic() + self.delivery_timeout_s
+        while time.monotonic() < deadline:
+            self._producer.poll(FULL_POLL_S)
+            try:
+                return self._produce(record, sent)
+            except BufferError:
+                continue
+        raise DeliveryFailed(reason=f"the producer's queue stayed full for {self.delivery_timeout_s} s")
 
     def _produce(self, record: Outgoing, sent: Sent) -> None:
         partition = ANY_PARTITION if record.partition is None else record.partition
         self._producer.produce(record.topic, record.value, record.key, partition, on_delivery=sent.answered)
+        sent.waiting += 1
 
     async def settled(self, sent: Sent) -> None:
         """Wait until every record of the set is acknowledged. Raises DeliveryFailed."""
@@ -96,11 +101,11 @@ class Producer:
         deadline = loop.time() + self.delivery_timeout_s + 1.0
         while sent.waiting and not sent.failed:
             if loop.time() > deadline:
-                raise DeliveryFailed(f"{sent.waiting} records unacknowledged after {self.delivery_timeout_s} s")
+                raise DeliveryFailed(reason=f"{sent.waiting} records unacknowledged after {self.delivery_timeout_s} s")
             if not self._producer.poll(0):
                 await asyncio.sleep(POLL_S)
         if sent.failed:
-            raise DeliveryFailed("; ".join(sent.failed[:3]))
+            raise DeliveryFailed(reason="; ".join(sent.failed[:3]))
 
     def flush(self, timeout_s: float) -> int:
         """Blocking flush, for the end of a process: records left."""

@@ -1,6 +1,7 @@
 """Our own errors to Sentry: off unless a DSN is set, and nothing of the telemetry in them.
 
-Local variables, request bodies and breadcrumb data are left out, since they may hold payloads or secrets.
+What: the start of Sentry's SDK, and the scrubbing of what it sends. Why: an ending worker says why to more than its log.
+It refuses to send local variables, request bodies and breadcrumb data, since they may hold payloads or secrets.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
 """Our own metrics: the one list of names, and the only file that imports prometheus_client.
 
-Labels are bounded: stage is one of three, partition is bounded by the topic, reasons are an enumeration of the rooms.
+What: the names, their labels, and small functions that fill them. Why: a metric's name is an interface, so all stand in
+one place. It refuses labels without a bound: stage is one of three, partition is bounded by the topic, reasons are an
+enumeration of the rooms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, Histogram, generate_latest
 
 from schemas.records import SourceKind
-from streams.chunk import Record
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -32,7 +33,15 @@ REFUSED = Counter("tocsin_refused_records", "Records copied to the dead letter o
 SERIES = Gauge("tocsin_series", "Active series", ["partition"])
 ROLLUPS = Counter("tocsin_rollups", "Rollup rows written", ["what"])
 TRANSITIONS = Counter("tocsin_alert_transitions", "Alert transitions", ["severity"])
-DELIVERIES = Gauge("tocsin_deliveries", "The outbox's counters: offered, attempts, delivered, failed and why", ["partition", "what"])
+DELIVERIES = Gauge(
+    "tocsin_deliveries", "The outbox's counters: offered, attempts, delivered, failed and why", ["partition", "what"]
+)
+STALE = Counter("tocsin_stale_chunks", "Chunks dropped since a rebalance came between", ["stage"])
+HELD_BACK = Counter("tocsin_held_back", "Times that reading waited for deliveries", ["stage"])
+HOLES = Counter("tocsin_log_hole_records", "Offsets that the log itself lacks: compaction, transactions", ["topic"])
+STARTED = Gauge(
+    "tocsin_worker_started_seconds", "When this worker started, in seconds since the epoch; changes are restarts"
+)
 RSS = Gauge("tocsin_rss_bytes", "Resident memory of this worker")
 
 
@@ -43,16 +52,25 @@ class StageMetrics:
         self._stage = stage
         self._records, self._bytes, self._apply = RECORDS.labels(stage), BYTES.labels(stage), APPLY.labels(stage)
         self._checkpoint, self._snapshot = CHECKPOINT.labels(stage), SNAPSHOT.labels(stage)
+        self._stale, self._held_back = STALE.labels(stage), HELD_BACK.labels(stage)
         self.restores = 0
 
-    def applied(self, records: Sequence[Record], seconds: float) -> None:
+    def applied(self, records: int, size: int, seconds: float) -> None:
         """A chunk was applied."""
-        self._records.inc(len(records))
-        self._bytes.inc(sum(len(record.value) for record in records))
+        self._records.inc(records)
+        self._bytes.inc(size)
         self._apply.inc(seconds)
 
-    def checkpointed(self, seconds: float, records: int) -> None:
-        """A checkpoint that covered `records` is done."""
+    def stale(self) -> None:
+        """A chunk of an older generation was dropped; it is read again by whoever holds its partition."""
+        self._stale.inc()
+
+    def held_back(self) -> None:
+        """Reading waits for deliveries."""
+        self._held_back.inc()
+
+    def checkpointed(self, seconds: float) -> None:
+        """A checkpoint is done."""
         self._checkpoint.observe(seconds)
 
     def snapshot(self, seconds: float, size: int) -> None:
@@ -71,6 +89,10 @@ class StageMetrics:
         if records is not None:
             LAG.labels(self._stage, str(partition)).set(records)
 
+    def left(self, partition: int) -> None:
+        """The partition is somebody else's: take its gauge down."""
+        LAG.remove_by_labels({"stage": self._stage, "partition": str(partition)})
+
 
 def fates(before: Mapping[str, int], now: Mapping[str, int]) -> None:
     """Add what a step's counters gained since `before`."""
@@ -84,6 +106,11 @@ def aggregate(partition: int, unaccounted: int, series: int) -> None:
     """State of one source partition."""
     UNACCOUNTED.labels(str(partition)).set(unaccounted)
     SERIES.labels(str(partition)).set(series)
+
+
+def holes(topic: str, offsets: int) -> None:
+    """The log of a partition was found to lack offsets."""
+    HOLES.labels(topic).inc(offsets)
 
 
 def forget(partition: int) -> None:

@@ -20,18 +20,11 @@ from streams.limits import MAX_PARTS, PART_BYTES
 MAGIC = b"TSNP"
 FORMAT = 1
 SLOTS = 2
-_FACTS = struct.Struct("<4sHHIIqqQQqI")  # magic, format, partition, part, parts, epoch, fence, number, writer, made, size
+_FACTS = struct.Struct(
+    "<4sHHIIqqQQqI"
+)  # magic, format, partition, part, parts, epoch, fence, number, writer, made, size
 _CHECK = struct.Struct("<I")
 HEADER_BYTES = _FACTS.size + _CHECK.size
-
-
-@dataclasses.dataclass(frozen=True, slots=True, order=True)
-class Rank:
-    """What decides between snapshots, most important first."""
-
-    epoch: int
-    fence: int
-    number: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,11 +38,6 @@ class Snapshot:
     writer: int
     created_ms: int
     data: bytes
-
-    @property
-    def rank(self) -> Rank:
-        """For comparison."""
-        return Rank(self.epoch, self.fence, self.number)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -112,7 +100,9 @@ def cut(snapshot: Snapshot) -> list[Part]:
     """The parts of a snapshot, at least one."""
     pieces = [snapshot.data[at : at + PART_BYTES] for at in range(0, len(snapshot.data), PART_BYTES)] or [b""]
     if len(pieces) > MAX_PARTS:
-        raise ValueError(f"a snapshot of {len(snapshot.data)} bytes needs {len(pieces)} parts, the limit is {MAX_PARTS}")
+        raise ValueError(
+            f"a snapshot of {len(snapshot.data)} bytes needs {len(pieces)} parts, the limit is {MAX_PARTS}"
+        )
     return [
         Part(
             snapshot.partition,
@@ -137,7 +127,9 @@ def newest(partition: int, parts: Iterable[Part]) -> Snapshot | None:
             group = (part.epoch, part.fence, part.number, part.writer, part.parts)
             groups.setdefault(group, {})[part.part] = part
     whole = [group for (*_, count), group in groups.items() if len(group) == count]
-    best = max(whole, key=lambda group: (group[0].epoch, group[0].fence, group[0].number, group[0].writer), default=None)
+    best = max(
+        whole, key=lambda group: (group[0].epoch, group[0].fence, group[0].number, group[0].writer), default=None
+    )
     if best is None:
         return None
     first = best[0]

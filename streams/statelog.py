@@ -1,28 +1,37 @@
 """The state log: snapshots in a compacted topic, and reading the newest one back.
 
-What: `write` turns a snapshot into records for the delivery-checked producer, `load` reads one partition's log with a
-deadline and answers the newest whole snapshot. The start of the newest snapshot is remembered as the committed offset
-of a group of its own, so that a load reads seconds of log instead of all of it; the pointer is a hint: when what it
-points at holds no whole snapshot, the log is read from its beginning. Refuses to interpret a snapshot's bytes.
+What: `Writer` turns a snapshot into records for the delivery-checked producer, `load` reads one partition's log with a
+deadline and answers the newest whole snapshot. The place where the newest two snapshots begin is remembered as the
+committed offset of a group of its own, so that a load reads seconds of log instead of all of it; the pointer is a
+hint: when what it points at holds no whole snapshot, the log is read from its beginning. It refuses to interpret a
+snapshot's bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 import time
+from typing import NamedTuple
 
 import structlog
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams import snapshots, topics
 from streams.errors import RestoreFailed
+from streams.limits import LOAD_POLL_S, POINTER_EVERY_S
 from streams.producer import Outgoing
 from streams.snapshots import Part, Snapshot
 
 log = structlog.get_logger(__name__)
-POLL_S = 0.2
-BATCH = 64
+
+
+class Loaded(NamedTuple):
+    """What a load found: the newest whole snapshot, if there is one, and the keys of all parts that were seen."""
+
+    snapshot: Snapshot | None
+    keys: list[bytes]
 
 
 class StateLog:
@@ -33,51 +42,60 @@ class StateLog:
         self._group = f"{application}.state.{stage}"
         self._bootstrap = bootstrap
         self._timeout_s = timeout_s
+        self._pointers: Consumer | None = None
+        self._pointed: dict[int, float] = {}
+        self._lock = threading.Lock()
 
-    async def load(self, partition: int) -> tuple[Snapshot | None, list[bytes]]:
-        """(newest whole snapshot, keys of all parts seen). Raises RestoreFailed after the deadline."""
+    async def load(self, partition: int) -> Loaded:
+        """The newest state of a partition. Raises RestoreFailed after the deadline."""
         return await asyncio.get_running_loop().run_in_executor(None, self._load, partition)
 
-    def _load(self, partition: int) -> tuple[Snapshot | None, list[bytes]]:
+    def _load(self, partition: int) -> Loaded:
         deadline = time.monotonic() + self._timeout_s
         consumer = self._consumer()
+        place = TopicPartition(self.topic, partition)
         try:
-            place = TopicPartition(self.topic, partition)
             low, high = consumer.get_watermark_offsets(place, timeout=self._timeout_s)
             hint = consumer.committed([place], timeout=self._timeout_s)[0].offset
             start = hint if hint != OFFSET_INVALID and low <= hint < high else low
-            parts, keys = self._read(consumer, partition, start, high, deadline)
-            found = snapshots.newest(parts)
-            if found is None and start > low:
-                parts, keys = self._read(consumer, partition, low, high, deadline)
-                found = snapshots.newest(parts)
-            return found, keys
+            found = self._read(consumer, partition, start, high, deadline)
+            if found.snapshot is None and start > low:
+                log.warning("state_pointer_missed", topic=self.topic, partition=partition, pointer=start, low=low)
+                found = self._read(consumer, partition, low, high, deadline)
+            return found
+        except KafkaException as error:
+            raise RestoreFailed(place=f"{self.topic}[{partition}]", reason=error.args[0].str()) from error
         finally:
             consumer.close()
 
-    def _read(
-        self, consumer: Consumer, partition: int, start: int, end: int, deadline: float
-    ) -> tuple[list[Part], list[bytes]]:
-        """All parts in [start, end), and their keys; tombstones take their key away."""
+    def _read(self, consumer: Consumer, partition: int, start: int, end: int, deadline: float) -> Loaded:
+        """The newest of [start, end), and the keys there; a tombstone takes its key away."""
         parts: dict[bytes, Part | None] = {}
-        if start >= end:
-            return [], []
-        consumer.assign([TopicPartition(self.topic, partition, start)])
+        if start < end:
+            consumer.assign([TopicPartition(self.topic, partition, start)])
         at = start
         while at < end:
             if time.monotonic() > deadline:
-                raise RestoreFailed(f"{self.topic}[{partition}]: at offset {at} of {end} after {self._timeout_s} s")
-            for message in consumer.consume(BATCH, POLL_S):
-                error = message.error()
-                if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its only name
-                    at = max(at, int(message.offset() or 0))
-                elif error is not None:
-                    raise RestoreFailed(f"{self.topic}[{partition}]: {error.str()}")
-                else:
-                    at = int(message.offset() or 0) + 1
-                    value = message.value()
-                    parts[bytes(message.key() or b"")] = snapshots.decode(value) if value is not None else None
-        return [part for part in parts.values() if part is not None], [k for k, part in parts.items() if part]
+                reason = f"at offset {at} of {end} after {self._timeout_s} s"
+                raise RestoreFailed(place=f"{self.topic}[{partition}]", reason=reason)
+            message = consumer.poll(LOAD_POLL_S)
+            if message is None:
+                continue
+            error = message.error()
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
+                raise RestoreFailed(place=f"{self.topic}[{partition}]", reason=error.str())
+            offset = int(message.offset() or 0)
+            if error is not None:  # the end, where compaction or a control record left a hole before it
+                at = max(at, offset)
+                continue
+            at = offset + 1
+            value, key = message.value(), bytes(message.key() or b"")
+            if value is None:
+                parts.pop(key, None)
+            else:
+                parts[key] = snapshots.decode(value)
+        whole = [part for part in parts.values() if part is not None]
+        return Loaded(snapshots.newest(partition, whole), list(parts))
 
     def _consumer(self) -> Consumer:
         return Consumer(
@@ -92,18 +110,25 @@ class StateLog:
             }
         )
 
-    async def point(self, partition: int, offset: int) -> None:
-        """Remember where the newest snapshot begins. A failure only makes the next load longer."""
-        await asyncio.get_running_loop().run_in_executor(None, self._point, partition, offset)
-
-    def _point(self, partition: int, offset: int) -> None:
-        consumer = self._consumer()
+    def point(self, partition: int, offset: int) -> None:
+        """Remember from where on a load must read. Never waits; what is lost only makes the next load longer."""
+        now = time.monotonic()
+        if now - self._pointed.get(partition, -POINTER_EVERY_S) < POINTER_EVERY_S:
+            return
+        self._pointed[partition] = now
+        with self._lock:
+            self._pointers = self._pointers or self._consumer()
         try:
-            consumer.commit(offsets=[TopicPartition(self.topic, partition, offset)], asynchronous=False)
+            self._pointers.commit(offsets=[TopicPartition(self.topic, partition, offset)], asynchronous=True)
+            self._pointers.poll(0)  # takes up the answers
         except KafkaException as error:
             log.warning("state_pointer_not_saved", topic=self.topic, partition=partition, error=str(error))
-        finally:
-            consumer.close()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._pointers is not None:
+            self._pointers.close()
+            self._pointers = None
 
 
 class Writer:
@@ -114,14 +139,27 @@ class Writer:
         self._writer = secrets.randbits(64)
         self._number = number
         self._inherited = inherited  # keys of other writers, to be deleted after the first own snapshot
+        self._parts = [0] * snapshots.SLOTS  # parts that lie in each slot
+        self._begin = -1  # offset where the newest own snapshot begins
 
-    def records(self, fence: int, data: bytes) -> list[Outgoing]:
+    def records(self, fence: int, data: bytes, created_ms: int) -> list[Outgoing]:
         """The records of the next snapshot, in order."""
         self._number += 1
-        snapshot = Snapshot(self.partition, self.epoch, fence, self._number, self._writer, data)
-        return [Outgoing(self.topic, part.key, part.encode(), self.partition) for part in snapshots.cut(snapshot)]
+        snapshot = Snapshot(self.partition, self.epoch, fence, self._number, self._writer, created_ms, data)
+        parts = snapshots.cut(snapshot)
+        slot = self._number % snapshots.SLOTS
+        surplus = range(len(parts), self._parts[slot])  # of a longer snapshot that lay in the slot
+        self._inherited += [snapshots.part_key(self.partition, self._writer, slot, index) for index in surplus]
+        self._parts[slot] = len(parts)
+        return [Outgoing(self.topic, part.key, part.encode(), self.partition) for part in parts]
 
-    def tombstones(self) -> list[Outgoing]:
-        """Deletes what earlier writers left. Call when an own snapshot is acknowledged; empty from then on."""
+    def written(self, begin: int) -> tuple[list[Outgoing], int | None]:
+        """Call when the snapshot that begins at offset `begin` is acknowledged.
+
+        What is to be deleted now, and the offset from which on a load finds all that is left: where the snapshot
+        before begins, since its slot lives on; None while there is only one.
+        """
         stale, self._inherited = self._inherited, []
-        return [Outgoing(self.topic, key, None, self.partition) for key in stale]
+        before, self._begin = self._begin, begin
+        tombstones = [Outgoing(self.topic, key, None, self.partition) for key in stale]
+        return tombstones, before if before >= 0 else None

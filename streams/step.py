@@ -1,6 +1,7 @@
 """Step: what a stage drives. A step decides, in memory, for one partition; the stage performs.
 
-Why a protocol: aggregate, merge and notify differ in what they decide and in nothing else. Time comes in by `tick`.
+What: the protocol between the two. Why: aggregate, merge and notify differ in what they decide and in nothing else. Time
+comes in by `tick`. It refuses steps that wait: nothing here is asynchronous.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 #: (topic, partition) -> fence, or None for "not ours". Awaited for each assigned partition before records flow.
 Restore = Callable[[str, int], Awaitable[int | None]]
 Assigned = Callable[[set[tuple[str, int]]], Awaitable[None]]
+#: Awaited when the worker is told to stop and still holds its partitions: time for the stages' last checkpoint.
+Finish = Callable[[], Awaitable[None]]
 ANYWHERE = -1  # of a partition without state: any offset may come next
 
 
@@ -38,6 +40,7 @@ class ChunkConsumer(driver.Consumer):
     restore_timeout_s: float = 80.0  # below Faust's own bound (broker_request_timeout, 90 s), which resumes unsought
     restore: Restore
     assigned: Assigned
+    finish: Finish | None = None
     ends: errors.Ending = staticmethod(errors.end_process)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -48,7 +51,11 @@ class ChunkConsumer(driver.Consumer):
 
     # -- records
 
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Iterable[Chunk]]:
+    async def _getmany(  # Faust's signature
+        self,
+        active_partitions: set[TP] | None,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Mapping[TP, Iterable[Chunk]]:
         fetched = await super()._getmany(active_partitions, timeout)
         answer = {}
         for tp, records in fetched.items():
@@ -105,7 +112,7 @@ class ChunkConsumer(driver.Consumer):
                 raise  # a partition left meanwhile: Faust knows, and another assignment follows
             except errors.FenceOutsideLog as error:
                 self.ends(errors.EXIT_PERSON, str(error))
-            except Exception as error:  # Faust swallows what a seek raises (traps 14, 5); without state it must end
+            except Exception as error:  # noqa: BLE001  # Faust swallows what a seek raises (trap 14): end instead
                 self.ends(errors.EXIT_RESTART, f"restore: {error!r}")
 
     async def _restore_all(self) -> None:
@@ -139,6 +146,12 @@ class ChunkConsumer(driver.Consumer):
             raise errors.FenceBeyondLog(place=place, fence=start - 1, high=high)
         return low, high
 
+    async def on_stop(self) -> None:
+        """The stages' last checkpoint, then Faust's: it commits what was acknowledged and leaves the group."""
+        if self.finish is not None:
+            await self.finish()
+        await super().on_stop()
+
     # -- acknowledgements, which come in order: the highest is the last (trap 9), and no offset needs a list of its own
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
@@ -167,6 +180,7 @@ class ChunkTransport(driver.Transport):
         max_records: int,
         max_bytes: int,
         restore_timeout_s: float = ChunkConsumer.restore_timeout_s,
+        finish: Finish | None = None,
     ) -> None:
         """Late binding: Faust makes the consumer itself, by class."""
         cls.Consumer.restore = staticmethod(restore)
@@ -174,6 +188,7 @@ class ChunkTransport(driver.Transport):
         cls.Consumer.max_records = max_records
         cls.Consumer.max_bytes = max_bytes
         cls.Consumer.restore_timeout_s = restore_timeout_s
+        cls.Consumer.finish = None if finish is None else staticmethod(finish)
 
 
 def aiokafka_consumer(app: Any) -> Any:
@@ -181,3 +196,11 @@ def aiokafka_consumer(app: Any) -> Any:
     consumer = app.consumer
     thread = getattr(consumer, "_thread", None)
     return getattr(thread, "_consumer", None)
+
+
+async def end_of_log(app: Any, topic: str, partition: int) -> tuple[int, int]:
+    """(low, high) offsets of a partition as the broker has them now."""
+    tp = TP(topic, partition)
+    low = (await app.consumer.earliest_offsets(tp))[tp]
+    high = (await app.consumer.highwaters(tp))[tp]
+    return int(low), int(high)

@@ -1,13 +1,17 @@
 """The watchdog: a worker that consumes nothing must not live on.
 
-What: each few seconds asks aiokafka for errors that Faust never raises (trap 5), and judges progress: a partition
-whose fence stands still while its end is ahead is stuck after `stuck_after_s`. Why progress and not time: an idle
-partition, a restore and a long catch-up are all healthy. A stuck worker ends; its partitions move to one that works.
+What: each few seconds asks aiokafka for errors that Faust never raises (trap 5), and judges progress: a partition whose
+fence stands still while its end is ahead, an assigned partition that is not restored, a checkpoint that is not done.
+Where a partition stands still the broker itself is asked for its end, since a consumer that fetches nothing does not
+know it. A thread beside the event loop ends a process whose loop no longer turns. Why progress and not time: an idle
+partition, a restore and a long catch-up are all healthy. It refuses to repair: a stuck worker ends, and its partitions
+move to one that works.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,16 +20,16 @@ import psutil
 import structlog
 
 from streams import errors, selfmetrics
+from streams.limits import END_OFFSET_TIMEOUT_S, LOOP_DEAD_S, WATCH_EVERY_S, WATCH_SLACK_S
 from streams.stage import Stage
 from streams.step import Step
-from streams.transport import aiokafka_consumer
+from streams.transport import aiokafka_consumer, end_of_log
 
 log = structlog.get_logger(__name__)
-EVERY_S = 2.0
 
 
 class Watchdog:
-    """One a process."""
+    """One a process. `slow_after_s` bounds a restore and a checkpoint; it is above the timeouts inside them."""
 
     ends: errors.Ending = staticmethod(errors.end_process)
 
@@ -35,23 +39,39 @@ class Watchdog:
         stages: Sequence[Stage[Step]],
         stuck_after_s: float,
         clock: Callable[[], float] = time.monotonic,
+        slow_after_s: float = 90.0 + WATCH_SLACK_S,
     ) -> None:
-        self._app, self._stages, self._stuck_after_s, self._clock = app, stages, stuck_after_s, clock
+        self._app, self._stages, self._clock = app, stages, clock
+        self._stuck_after_s, self._slow_after_s = stuck_after_s, slow_after_s
         self._moved: dict[tuple[str, int], tuple[int, float]] = {}
+        self._unrestored: dict[tuple[str, int], float] = {}
         self.turned_at = clock()
 
     async def run(self) -> None:
         """Until the app stops."""
+        selfmetrics.STARTED.set_to_current_time()
         process = psutil.Process()
+        threading.Thread(target=self._guard_loop, name="loop-guard", daemon=True).start()
         while not self._app.should_stop:
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(WATCH_EVERY_S)
             self.turned_at = self._clock()
             selfmetrics.RSS.set(process.memory_info().rss)
-            reason = await self._consumer_error() or self.stuck()
-            if reason:
+            reason = self.consumer_error() or self.slow() or await self.stuck()
+            if reason and not self._app.should_stop:
                 self.ends(errors.EXIT_RESTART, reason)
 
-    async def _consumer_error(self) -> str:
+    def _guard_loop(self) -> None:
+        while not self._app.should_stop:
+            time.sleep(WATCH_EVERY_S)
+            self.judge_loop()
+
+    def judge_loop(self) -> None:
+        """End the process when the event loop has not turned for long; nothing inside the loop could."""
+        age = self._clock() - self.turned_at
+        if age > LOOP_DEAD_S and not self._app.should_stop:
+            self.ends(errors.EXIT_RESTART, f"the event loop has stood still for {age:.0f} s")
+
+    def consumer_error(self) -> str:
         """What aiokafka would tell a consumer that calls its own getmany; Faust does not."""
         consumer = aiokafka_consumer(self._app)
         coordinator = getattr(consumer, "_coordinator", None)
@@ -59,21 +79,47 @@ class Watchdog:
             return ""
         try:
             coordinator.check_errors()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the consumer is done for
+        except Exception as error:  # noqa: BLE001  # whatever it says, this consumer is done for
             return f"the group coordinator failed: {error!r}"
         task = getattr(coordinator, "_coordination_task", None)
         return "the group coordination task has ended" if task is not None and task.done() else ""
 
-    def stuck(self) -> str:
-        """Why the worker is stuck; empty if it is not."""
+    def slow(self) -> str:
+        """Why a restore or a checkpoint takes too long; empty if none does."""
         now = self._clock()
         for stage in self._stages:
-            for partition, held in stage.held.items():
-                place = (stage.topic, partition)
-                fence, since = self._moved.get(place, (-2, now))
-                behind = stage.behind(partition)
-                if fence != held.step.fence or not behind:
-                    self._moved[place] = (held.step.fence, now)
-                elif now - since > self._stuck_after_s:
-                    return f"{stage.topic}[{partition}] stands at {fence}, {behind} behind, for {now - since:.0f} s"
+            since = stage.checkpoint_since
+            if since is not None and now - since > self._slow_after_s:
+                return f"{stage.name}: a checkpoint has taken {now - since:.0f} s"
+            waiting = {(stage.topic, partition) for partition in stage.assigned - set(stage.held)}
+            for place in waiting:
+                first = self._unrestored.setdefault(place, now)
+                if now - first > self._slow_after_s:
+                    return f"{place[0]}[{place[1]}] is assigned and has not been restored for {now - first:.0f} s"
+            for place in [known for known in self._unrestored if known[0] == stage.topic and known not in waiting]:
+                del self._unrestored[place]
         return ""
+
+    async def stuck(self) -> str:
+        """Why the worker is stuck; empty if it is not."""
+        for stage in self._stages:
+            for partition, held in list(stage.held.items()):
+                place, fence, now = (stage.topic, partition), held.step.fence, self._clock()
+                known, since = self._moved.get(place, (None, now))
+                if fence != known or self._app.rebalancing:
+                    self._moved[place] = (fence, now)
+                elif now - since > self._stuck_after_s:
+                    behind = stage.behind(partition) or await self._behind(*place, fence)
+                    if behind and held.step.fence == fence:
+                        return f"{stage.topic}[{partition}] stands at {fence}, {behind} behind, for {now - since:.0f} s"
+                    self._moved[place] = (fence, now)
+        return ""
+
+    async def _behind(self, topic: str, partition: int, fence: int) -> int:
+        """Records after the fence as the broker says; 0 while it says nothing, which is the broker's fault."""
+        try:
+            low, high = await asyncio.wait_for(end_of_log(self._app, topic, partition), END_OFFSET_TIMEOUT_S)
+        except Exception as error:  # noqa: BLE001  # the broker's fault is not the worker's
+            log.warning("end_of_log_unknown", topic=topic, partition=partition, error=repr(error))
+            return 0
+        return max(0, high - max(fence + 1, low))
