@@ -1,0 +1,162 @@
+"""The channels file: values, every mistake with its place, and no secret in any message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sinks.channels import BadChannels, parse_channels, read_channels
+from sinks.pagerduty import ENQUEUE, PagerDuty
+from sinks.webhook import Webhook
+
+GOOD = """\
+channels:
+  - name: pagerduty
+    kind: pagerduty
+    routing_key_env: PD_KEY
+    fallback: team
+    fallback_after: 20s
+  - name: team
+    kind: webhook
+    url_env: HOOK
+    bearer_env: HOOK_TOKEN
+    in_flight: 8
+    per_minute: 60
+    timeout: 2500ms
+    give_up_after: 2h
+    link: https://tocsin.example/
+"""
+ENVIRONMENT = {"PD_KEY": "k" * 32, "HOOK": "https://hooks.example/s3cret", "HOOK_TOKEN": "t0ken"}
+
+
+def problems(text: str, environment: dict[str, str] | None = None) -> list[str]:
+    channels, found = parse_channels(text, "c.yaml", ENVIRONMENT if environment is None else environment)
+    assert (channels is None) == bool(found)
+    return [str(problem) for problem in found]
+
+
+def one(*lines: str) -> str:
+    return "channels:\n  - " + "\n    ".join(lines) + "\n"
+
+
+def test_values() -> None:
+    channels, found = parse_channels(GOOD, "c.yaml", ENVIRONMENT)
+    assert found == []
+    assert channels is not None
+    assert channels.sinks == {
+        "pagerduty": PagerDuty("k" * 32, ENQUEUE),
+        "team": Webhook("team", "https://hooks.example/s3cret", "t0ken", "https://tocsin.example/"),
+    }
+    pager, team = channels.policies(4).values()
+    assert (pager.per_minute, pager.fallback, pager.fallback_after_ms) == (30, "team", 20_000)
+    assert (team.in_flight, team.per_minute, team.timeout_ms, team.give_up_after_ms) == (8, 15, 2_500, 7_200_000)
+
+
+def test_a_file_can_be_checked_without_its_secrets() -> None:
+    channels, found = parse_channels(GOOD, "c.yaml", None)
+    assert (channels is not None, found) == (True, [])
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    text = """\
+channels:
+  - name: Pager
+    kind: pagerdty
+  - name: team
+    kind: webhook
+    fallback: nobody
+    timeout: soon
+    in_flight: 0
+    bearer: t0ken
+    colour: red
+  - name: team
+    kind: webhook
+    url: ftp://x
+    url_env: HOOK
+extra: 1
+"""
+    assert problems(text) == [
+        "c.yaml:2:11: 'Pager' is no name for a channel (lower case letters, digits, '-' and '.', at most 63)",
+        "c.yaml:3:11: there is no kind of channel 'pagerdty' (did you mean 'pagerduty'?)",
+        "c.yaml:4:5: there is neither url nor url_env (say where to send)",
+        "c.yaml:6:15: there is no channel 'nobody' to fall back to (known: team)",
+        "c.yaml:7:14: timeout has to be a duration from 100 ms to 120000 ms (write it as in 30s)",
+        "c.yaml:8:16: in_flight has to be a whole number from 1 to 64",
+        "c.yaml:9:5: a secret does not belong into a file: bearer (name a variable in bearer_env)",
+        "c.yaml:10:5: unknown field 'colour' in a webhook channel (known: bearer_env, fallback, fallback_after, "
+        "give_up_after, in_flight, kind, link, name, per_minute, timeout, url, url_env)",
+        "c.yaml:11:11: channel 'team' is defined twice",
+        "c.yaml:14:14: both url and url_env are given (keep one)",
+        "c.yaml:15:1: unknown field 'extra' in the channels file (known: channels)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("ftp://x/", "is no http or https address"),
+        ("http://example.com/", "is plain http to another machine"),
+        ("https://", "is no http or https address"),
+        ("https://x:port/", "cannot be read"),
+        ("'https://user:pw@x/'", "holds a password"),
+    ],
+)
+def test_addresses(url: str, complaint: str) -> None:
+    (problem,) = problems(one("name: team", "kind: webhook", f"url: {url}"))
+    assert complaint in problem
+    assert problem.startswith("c.yaml:4:10: the address ")
+
+
+def test_loopback_may_be_plain() -> None:
+    assert problems(one("name: team", "kind: webhook", "url: http://127.0.0.1:8080/x")) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "complaint"),
+    [
+        ("k" * 32, "has to be the name of an environment variable"),
+        ("MISSING", "environment variable MISSING is not set"),
+        ("SHORT", "SHORT does not hold 32 characters"),
+        ("LINES", "holds characters that no secret has"),
+    ],
+)
+def test_secrets_are_complained_about_and_never_shown(field: str, complaint: str) -> None:
+    environment = {"SHORT": "s3cret", "LINES": "s3cret\nx"}
+    text = one("name: pd", "kind: pagerduty", f"routing_key_env: {field}")
+    found = problems(text, environment)
+    assert complaint in found[0]
+    assert "s3cret" not in "".join(found)
+    assert "k" * 32 not in "".join(found)
+
+
+def test_a_circle_of_fallbacks_is_named() -> None:
+    text = "channels:\n" + "".join(
+        f"  - {{name: {name}, kind: webhook, url: 'https://x/', fallback: {other}}}\n" for name, other in ("ab", "bc", "ca")
+    )
+    assert len(problems(text)) == 3
+    assert "a -> b -> c -> a" in problems(text)[0]
+    assert "circle" in problems(one("name: a", "kind: webhook", "url: 'https://x/'", "fallback: a"))[0]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "channels: {}", "channels: []", "channels: [x]", "a: b", "channels: [{}]"])
+def test_other_shapes_are_problems(text: str) -> None:
+    assert problems(text)
+
+
+@given(st.recursive(st.text(max_size=5), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)))
+def test_any_tree_has_an_answer(tree: object) -> None:
+    import json
+
+    problems(json.dumps({"channels": [tree, {"name": "a", "kind": "webhook", "url": tree, "timeout": tree, "fallback": tree}]}))
+
+
+def test_reading_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "channels.yaml"
+    path.write_text(GOOD)
+    assert set(read_channels(path, ENVIRONMENT).by_name) == {"pagerduty", "team"}
+    path.write_text("channels: 1")
+    with pytest.raises(BadChannels, match="1:11"):
+        read_channels(path, None)
