@@ -188,7 +188,10 @@ class Aggregate:
 
     def _provisional(self) -> None:
         """Changed rows of slow kinds, once event time has passed the pane and then each PROVISIONAL_EVERY_MS."""
-        now_ms, reached = self.intake.watermarks.now_ms, self.intake.watermarks.max_event_ms
+        marks = self.intake.watermarks
+        now_ms = marks.now_ms
+        # event time, and the idle time after it: the last pane before a silence is shown too
+        reached = [mark + bound for mark, bound in zip(marks.current(), self.lateness.lateness_ms, strict=True)]
         for (kind, start_ms), pane in sorted(self.panes.items()):
             due = now_ms - pane.provisional_ms >= PROVISIONAL_EVERY_MS and reached[kind] >= start_ms + PANE_MS
             if not pane.has_touched or not due:
