@@ -18,7 +18,12 @@ PAGE = NotificationRecord(
     source="checkout",
     event_ms=1_700_000_000_123,
     created_ms=1_700_000_001_000,
-    details={"slo": "checkout", "service": "shop", "since": "2023-11-14T22:12:00Z", "explain": "tocsin explain incident-1"},
+    details={
+        "slo": "checkout",
+        "service": "shop",
+        "since": "2023-11-14T22:12:00Z",
+        "explain": "tocsin explain incident-1",
+    },
     status="pending",
     attempts=0,
     last_error="",
@@ -27,10 +32,17 @@ PAGE = NotificationRecord(
 )
 
 
-def notification(name: str = "n1", incident: str = "incident-1", action: str = "trigger", **other: object) -> NotificationRecord:
+def notification(
+    name: str = "n1", incident: str = "incident-1", action: str = "trigger", **other: object
+) -> NotificationRecord:
     """A notification of an incident, else as PAGE."""
     return dataclasses.replace(
-        PAGE, notification_id=name, incident_id=incident, dedup_key=incident, action=action, **other  # type: ignore[arg-type]
+        PAGE,
+        notification_id=name,
+        incident_id=incident,
+        dedup_key=incident,
+        action=action,
+        **other,  # type: ignore[arg-type]
     )
 
 

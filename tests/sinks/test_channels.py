@@ -134,7 +134,8 @@ def test_secrets_are_complained_about_and_never_shown(field: str, complaint: str
 
 def test_a_circle_of_fallbacks_is_named() -> None:
     text = "channels:\n" + "".join(
-        f"  - {{name: {name}, kind: webhook, url: 'https://x/', fallback: {other}}}\n" for name, other in ("ab", "bc", "ca")
+        f"  - {{name: {name}, kind: webhook, url: 'https://x/', fallback: {other}}}\n"
+        for name, other in ("ab", "bc", "ca")
     )
     assert len(problems(text)) == 3
     assert "a -> b -> c -> a" in problems(text)[0]
@@ -146,11 +147,20 @@ def test_other_shapes_are_problems(text: str) -> None:
     assert problems(text)
 
 
-@given(st.recursive(st.text(max_size=5), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)))
+@given(
+    st.recursive(
+        st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    )
+)
 def test_any_tree_has_an_answer(tree: object) -> None:
     import json
 
-    problems(json.dumps({"channels": [tree, {"name": "a", "kind": "webhook", "url": tree, "timeout": tree, "fallback": tree}]}))
+    problems(
+        json.dumps(
+            {"channels": [tree, {"name": "a", "kind": "webhook", "url": tree, "timeout": tree, "fallback": tree}]}
+        )
+    )
 
 
 def test_reading_a_file(tmp_path: Path) -> None:

@@ -318,7 +318,11 @@ class Misbehaving(RuleBasedStateMachine):
     def new(self) -> Outbox:
         return Outbox({"pager": self.POLICY, "team": Policy(in_flight=2)})
 
-    @rule(incident=st.sampled_from("abc"), action=st.sampled_from(["trigger", "update", "acknowledge", "resolve"]), page=st.booleans())
+    @rule(
+        incident=st.sampled_from("abc"),
+        action=st.sampled_from(["trigger", "update", "acknowledge", "resolve"]),
+        page=st.booleans(),
+    )
     def offer(self, incident: str, action: str, page: bool) -> None:
         self.number += 1
         record = notification(f"n{self.number}", incident, action, severity="page" if page else "ticket")
@@ -353,7 +357,9 @@ class Misbehaving(RuleBasedStateMachine):
         self.box.settle(attempt, outcome, self.now)
         if isinstance(outcome, Delivered):
             self.delivered.add(attempt.notification.notification_id)
-        elif outcome == LATER and attempt.notification.channel == "pager" and self.box.counters["settled_late"] == before:
+        elif (
+            outcome == LATER and attempt.notification.channel == "pager" and self.box.counters["settled_late"] == before
+        ):
             self.paused = max(self.paused, self.now + 20_000)
 
     @precondition(lambda self: self.flying)

@@ -78,7 +78,8 @@ def test_any_damage_is_refused(place: int, value: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"[]", b"{}", b"not json", b'{"now_ms": 1, "sequence": "x"}', b'{"now_ms":1,"sequence":1,"counters":[]}']
+    "content",
+    [b"[]", b"{}", b"not json", b'{"now_ms": 1, "sequence": "x"}', b'{"now_ms":1,"sequence":1,"counters":[]}'],
 )
 def test_other_content_is_refused(content: bytes) -> None:
     body = zlib.compress(content)

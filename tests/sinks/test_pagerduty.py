@@ -45,7 +45,9 @@ def test_a_trigger_has_every_documented_field() -> None:
     }
 
 
-@pytest.mark.parametrize(("action", "sent"), [("update", "trigger"), ("acknowledge", "acknowledge"), ("resolve", "resolve")])
+@pytest.mark.parametrize(
+    ("action", "sent"), [("update", "trigger"), ("acknowledge", "acknowledge"), ("resolve", "resolve")]
+)
 def test_actions(action: str, sent: str) -> None:
     assert event(notification(action=action))["event_action"] == sent
 
@@ -54,7 +56,9 @@ def test_an_end_carries_no_payload() -> None:
     assert set(event(notification(action="resolve"))) == {"routing_key", "event_action", "dedup_key"}
 
 
-@pytest.mark.parametrize(("severity", "sent"), [("page", "critical"), ("ticket", "warning"), ("none", "info"), ("?", "error")])
+@pytest.mark.parametrize(
+    ("severity", "sent"), [("page", "critical"), ("ticket", "warning"), ("none", "info"), ("?", "error")]
+)
 def test_severities(severity: str, sent: str) -> None:
     assert event(notification(severity=severity))["payload"]["severity"] == sent
 
@@ -93,6 +97,10 @@ TEXT = st.text(max_size=3_000)
 
 
 @given(TEXT, TEXT, TEXT, st.dictionaries(TEXT, TEXT, max_size=5), st.integers(0, 4 * 10**12))
-def test_whatever_is_told_keeps_to_the_documents(summary: str, source: str, key: str, details: dict[str, str], at: int) -> None:
-    record = dataclasses.replace(PAGE, summary=summary, source=source, dedup_key=key or "x", details=details, event_ms=at)
+def test_whatever_is_told_keeps_to_the_documents(
+    summary: str, source: str, key: str, details: dict[str, str], at: int
+) -> None:
+    record = dataclasses.replace(
+        PAGE, summary=summary, source=source, dedup_key=key or "x", details=details, event_ms=at
+    )
     assert problems(event(record)) == []

@@ -15,7 +15,19 @@ from sinks.fakes.receiver import Fault
 from sinks.fakes.webhook import WebhookFake
 from sinks.memory import Memory, MemoryReceiver
 from sinks.pagerduty import PagerDuty
-from sinks.port import Category, Delivered, Exchange, Failure, Outcome, Rejected, Response, Retry, Sink, Unsendable, said
+from sinks.port import (
+    Category,
+    Delivered,
+    Exchange,
+    Failure,
+    Outcome,
+    Rejected,
+    Response,
+    Retry,
+    Sink,
+    Unsendable,
+    said,
+)
 from sinks.webhook import Webhook
 from tests.sinks.build import PAGE, notification, with_details
 
@@ -77,6 +89,7 @@ async def setup(request: pytest.FixtureRequest) -> AsyncIterator[Setup]:
     exchange = HttpExchange()
     if request.param == "webhook":
         with WebhookFake() as hook:
+
             def count() -> int:
                 return sum(status == "firing" for status in hook.groups.values())
 
@@ -84,6 +97,7 @@ async def setup(request: pytest.FixtureRequest) -> AsyncIterator[Setup]:
             await exchange.close()
     else:
         with PagerDutyFake() as pager:
+
             def count() -> int:
                 return sum(incident.status != "resolved" for incident in pager.incidents)
 
@@ -131,7 +145,9 @@ async def test_hanging_up_is_worth_another_try(setup: Setup) -> None:
     assert outcome.category is Category.BROKEN
 
 
-@pytest.mark.parametrize(("status", "category"), [(400, Category.REFUSED), (404, Category.REFUSED), (302, Category.REDIRECTED)])
+@pytest.mark.parametrize(
+    ("status", "category"), [(400, Category.REFUSED), (404, Category.REFUSED), (302, Category.REDIRECTED)]
+)
 async def test_a_refusal_is_final(setup: Setup, status: int, category: Category) -> None:
     setup.far.fail(status)
     outcome = await setup.tell(notification())
@@ -149,9 +165,16 @@ async def test_an_unknown_action_is_not_sent(setup: Setup) -> None:
 
 
 async def test_any_text_can_be_told(setup: Setup) -> None:
-    hostile = {"slo": "a\x00b\r\nX: y", "explain": "<!channel> \u202e\ud800 {{7*7}}", "description": "ü" * 5_000, "": "x"}
+    hostile = {
+        "slo": "a\x00b\r\nX: y",
+        "explain": "<!channel> \u202e\ud800 {{7*7}}",
+        "description": "ü" * 5_000,
+        "": "x",
+    }
     assert isinstance(await setup.tell(with_details(hostile)), Delivered)
-    assert isinstance(await setup.tell(dataclasses.replace(PAGE, summary="\ud83d\x1b[31m" * 2_000, source="")), Delivered)
+    assert isinstance(
+        await setup.tell(dataclasses.replace(PAGE, summary="\ud83d\x1b[31m" * 2_000, source="")), Delivered
+    )
 
 
 def test_a_request_does_not_show_its_secrets() -> None:

@@ -19,7 +19,14 @@ def test_a_wait_is_within_its_bounds(key: str, attempt: int, after_ms: int | Non
 
 
 def test_the_bound_doubles_up_to_its_most() -> None:
-    assert [Backoff(1_000, 10_000).bound_ms(attempt) for attempt in range(1, 7)] == [1_000, 2_000, 4_000, 8_000, 10_000, 10_000]
+    assert [Backoff(1_000, 10_000).bound_ms(attempt) for attempt in range(1, 7)] == [
+        1_000,
+        2_000,
+        4_000,
+        8_000,
+        10_000,
+        10_000,
+    ]
 
 
 def test_jitter_spreads_a_crowd() -> None:

@@ -24,7 +24,11 @@ def test_firing() -> None:
     }
     body = json.loads(request.body)
     labels = {"alertname": "checkout", "severity": "page", "slo": "checkout", "service": "shop"}
-    annotations = {"since": "2023-11-14T22:12:00Z", "explain": "tocsin explain incident-1", "summary": "checkout burns 14.4x"}
+    annotations = {
+        "since": "2023-11-14T22:12:00Z",
+        "explain": "tocsin explain incident-1",
+        "summary": "checkout burns 14.4x",
+    }
     assert body == {
         "version": "4",
         "groupKey": "incident-1",

@@ -16,9 +16,7 @@ def read(text: str) -> tuple[object, list[str]]:
 
 def test_places_count_from_one() -> None:
     found, problems = read("a: b\nc:\n  - 'd'\n")
-    expected = Fields(
-        ((Text("a", 1, 1), Text("b", 1, 4)), (Text("c", 2, 1), Listed((Text("d", 3, 5),), 3, 3))), 1, 1
-    )
+    expected = Fields(((Text("a", 1, 1), Text("b", 1, 4)), (Text("c", 2, 1), Listed((Text("d", 3, 5),), 3, 3))), 1, 1)
     assert (found, problems) == (expected, [])
 
 
@@ -30,7 +28,7 @@ def test_places_count_from_one() -> None:
         ("a: &x b\nc: *x", "x.yaml:1:4: anchors and aliases are not taken here"),
         ("? [a]\n: b", "x.yaml:1:3: a key has to be a word"),
         ("[" * 22 + "]" * 22, "x.yaml:1:22: nested deeper than 20 levels"),
-        ("[" * 5_000, "x.yaml:1:1: not YAML: maximum recursion depth exceeded"),
+        ("[" * 1_200, "x.yaml:1:1: not YAML: maximum recursion depth exceeded"),
         ("#" * (1 << 20) + "#", "x.yaml:1:1: the file is larger than 1,048,576 bytes"),
         ("a: 1\n---\nb: 2", "x.yaml:2:1: not YAML: but found another document"),
         ("a: \x00", "x.yaml:1:1: not YAML: "),

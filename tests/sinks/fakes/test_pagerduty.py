@@ -17,7 +17,12 @@ KEY = "k" * 32
 def event(action: str = "trigger", key: str = "a", **other: object) -> dict[str, Any]:
     found: dict[str, Any] = {"routing_key": KEY, "event_action": action, "dedup_key": key}
     if action == "trigger":
-        found["payload"] = {"summary": "s", "source": "x", "severity": "critical", "timestamp": "2023-11-14T22:13:20.123Z"}
+        found["payload"] = {
+            "summary": "s",
+            "source": "x",
+            "severity": "critical",
+            "timestamp": "2023-11-14T22:13:20.123Z",
+        }
     return {**found, **other}
 
 

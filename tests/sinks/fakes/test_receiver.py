@@ -47,7 +47,13 @@ def test_each_arrival_is_noted_with_time_and_body(echo: Echo) -> None:
     echo.clock_ms = lambda: 42
     assert post(echo, b'{"a": 1}') == 200
     (arrival,) = echo.log()
-    assert (arrival.at_ms, arrival.path, arrival.fields, arrival.status, arrival.taken) == (42, "/echo", {"a": 1}, 200, True)
+    assert (arrival.at_ms, arrival.path, arrival.fields, arrival.status, arrival.taken) == (
+        42,
+        "/echo",
+        {"a": 1},
+        200,
+        True,
+    )
 
 
 def test_faults_come_in_order_and_then_end(echo: Echo) -> None:
