@@ -86,7 +86,7 @@ def _read_exemplars(step: Lockstep, rows: NDArray[np.int64]) -> dict[int, list[t
 
 
 def _exemplars(data: bytes, rows: int) -> tuple[list[tuple[int, bytes]], int]:
-    """(exemplars in order of their rows, bytes used) of one array. Raises CorruptRecord; odd ones use too many bytes."""
+    """(exemplars in order of their rows, bytes used) of one array. Raises CorruptRecord; odd ones use too many."""
     found: list[tuple[int, bytes]] = []
     odd = len(data) + 1
     count, at = read_long(data, 0)
@@ -113,10 +113,11 @@ class BatchReader:
         self.tails = tails
         self.definitions = definitions
 
-    def read(
-        self, chunk: Chunk, rows: NDArray[np.int64], header: NDArray[np.int64]
-    ) -> tuple[Piece, NDArray[np.int64]]:
-        """(measurements, with definition numbers as series, of the plain batches among `rows`, the odd rows). `header`: framing size by row, shape (m,)."""
+    def read(self, chunk: Chunk, rows: NDArray[np.int64], header: NDArray[np.int64]) -> tuple[Piece, NDArray[np.int64]]:
+        """(measurements of the plain batches among `rows`, the odd rows). `header`: framing size by row, shape (m,).
+
+        The measurements have definition numbers as series, see `known.Definitions`.
+        """
         start, end = chunk.start[rows] + header, chunk.end[rows]
         heads = read_heads(chunk.buffer, start, end)
         producer_end = np.where(heads.ok, heads.producer_end, start)
@@ -135,7 +136,9 @@ class BatchReader:
             crc = 0
             for part in columns:
                 crc = zlib.crc32(part, crc)
-            table = self._table(int(rows[batch]), data, tail[batch], int(header[batch])) if crc == crc32[batch] else None
+            table = (
+                self._table(int(rows[batch]), data, tail[batch], int(header[batch])) if crc == crc32[batch] else None
+            )
             if table is None:
                 ok[batch] = False
                 continue

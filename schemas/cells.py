@@ -42,7 +42,7 @@ EXEMPLAR_COLUMNS: Mapping[str, np.dtype[np.generic]] = {
     "exemplar_trace": np.dtype("V16"),
 }
 DEFINITION_COLUMNS: Mapping[str, np.dtype[np.generic]] = {
-    "definition_end": np.dtype("<i4"),  # per row: end of its definition in definition_bytes (start = end of the row before)
+    "definition_end": np.dtype("<i4"),  # end of the row's definition in definition_bytes; it starts where the last ends
     "definition_bytes": np.dtype("<u1"),  # canonical series definitions, one after the other
 }
 ALL_COLUMNS: Mapping[str, np.dtype[np.generic]] = {
@@ -119,9 +119,7 @@ class Cells:
 
     def columns(self) -> dict[str, bytes]:
         """Wire form: little-endian bytes by column name."""
-        return {
-            name: np.ascontiguousarray(getattr(self, name), dtype).tobytes() for name, dtype in ALL_COLUMNS.items()
-        }
+        return {name: np.ascontiguousarray(getattr(self, name), dtype).tobytes() for name, dtype in ALL_COLUMNS.items()}
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, bytes]) -> Cells:
@@ -160,7 +158,7 @@ class Cells:
         return self.definition_bytes[start : int(self.definition_end[row])].tobytes()
 
     def take(self, rows: NDArray[np.int64]) -> Cells:
-        """The named rows, in that order, with their histograms, exemplars and definitions. Rows are named at most once."""
+        """The named rows, in that order, with their histograms, exemplars and definitions; each at most once."""
         place = np.full(len(self), -1, np.int32)
         place[rows] = np.arange(len(rows), dtype=np.int32)
         out: dict[str, Column] = {name: getattr(self, name)[rows] for name in ROW_COLUMNS}
@@ -196,7 +194,7 @@ class Cells:
 def take_slices(
     ends: NDArray[np.int32], data: NDArray[np.uint8], rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """The named variable-length slices of `data`, packed again: (new ends, new data). Slice i is [ends[i-1], ends[i])."""
+    """The named variable-length slices of `data`, packed again: (ends, data). Slice i is [ends[i-1], ends[i])."""
     starts = np.concatenate([np.zeros(1, np.int64), ends[:-1].astype(np.int64)]) if len(ends) else np.zeros(0, np.int64)
     lengths = ends[rows].astype(np.int64) - starts[rows]
     new_ends = np.cumsum(lengths)

@@ -155,9 +155,7 @@ def full_transitive(now: Definition, versions: Mapping[str, Definition]) -> list
     found: list[Clash] = []
     for version, definition in versions.items():
         for writer, reader, names in ((definition, now, (version, "now")), (now, definition, ("now", version))):
-            found += [
-                dataclasses.replace(clash, writer=names[0], reader=names[1]) for clash in clashes(writer, reader)
-            ]
+            found += [dataclasses.replace(clash, writer=names[0], reader=names[1]) for clash in clashes(writer, reader)]
     return found
 
 

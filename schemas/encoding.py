@@ -154,8 +154,8 @@ def encode_events(
 ) -> list[bytes]:
     """Many framed TelemetryEvents without trace ids; about a million a second.
 
-    `tails` are of `event_tail`, `producers` of `Producer.encoded`; `tail` and `producer` say which of them each event has.
-    All arrays have shape (n,).
+    `tails` are of `event_tail`, `producers` of `Producer.encoded`; `tail` and `producer` say which of them each event
+    has. All arrays have shape (n,).
     """
     values = np.asarray(value, "<f8")
     first, first_size = numbers(np.asarray(sequence, np.int64))

@@ -69,10 +69,11 @@ class EventReader:
         self.tails = tails
         self.definitions = definitions
 
-    def read(
-        self, chunk: Chunk, rows: NDArray[np.int64], header: NDArray[np.int64]
-    ) -> tuple[Piece, NDArray[np.int64]]:
-        """(measurements, with definition numbers as series, of the plain events among `rows`, the odd rows). `header`: framing size by row, shape (m,)."""
+    def read(self, chunk: Chunk, rows: NDArray[np.int64], header: NDArray[np.int64]) -> tuple[Piece, NDArray[np.int64]]:
+        """(measurements of the plain events among `rows`, the odd rows). `header`: framing size by row, shape (m,).
+
+        The measurements have definition numbers as series, see `known.Definitions`.
+        """
         everything = len(rows) == len(chunk.start)
         start = (chunk.start if everything else chunk.start[rows]) + header
         end = chunk.end if everything else chunk.end[rows]

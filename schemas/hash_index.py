@@ -70,7 +70,7 @@ class HashIndex:
         self.size += len(keys)
 
     def _place(self, keys: NDArray[np.uint64], values: NDArray[np.int64]) -> None:
-        """Each key takes the first free place after its own; of rivals for one place the last wins, the others go on."""
+        """Each key takes the first free place from its own on; of rivals for one the last wins, the others go on."""
         mask = len(self._keys) - 1
         place = (keys & np.uint64(mask)).astype(np.int64)
         waiting = np.arange(len(keys))

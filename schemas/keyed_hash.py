@@ -6,10 +6,11 @@ second, and a dictionary costs more than all the rest of the decoding. The matri
 once a process, so nobody who sends can aim at a collision.
 
 Collision probability. The hash is multilinear over the integers: digits below 2**32, weights below 2**15, at most 64
-digits a block, so each sum is below 2**53 (with room for the length) and exact in a double whatever the order of additions. Two slices that differ
-(the length is a digit, so padding cannot hide a difference) have one equal sum with probability at most 2**-15, all four
-with at most 2**-60; folding to 64 bits adds 2**-64 as for a random function. Among 100,000 known slices that is one
-collision in about 2e8 processes; with the 262,144 that are remembered at most, one in 3e7.
+digits a block, so each sum is below 2**53 (with room for the length) and exact in a double whatever the order of
+additions. Two slices that differ (the length is a digit too, so padding cannot hide a difference) have one sum equal
+with probability at most 2**-15, all four with at most 2**-60; folding to 64 bits adds 2**-64, as for a random function.
+So a new slice meets one of 100,000 known ones with at most 1e-13, one of the 262,144 that are remembered at most with
+2.5e-13; 100,000 slices are free of any collision but once in 2e8 processes.
 (Carter and Wegman, Universal classes of hash functions, 1979.) It refuses slices longer than HASHED_BYTES.
 """
 

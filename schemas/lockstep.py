@@ -28,7 +28,7 @@ _HIGH_28: Final = np.uint64(0x0FFFFFFF00000000)
 def zigzag(words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """(value, bytes used, whether it ends within eight bytes) of the number that each little-endian word begins with.
 
-    The seven-bit groups are moved together in three steps, as in a parallel bit compress (Warren, Hacker's Delight, 7-4).
+    The seven-bit groups are moved together in three steps, a parallel bit compress (Warren, Hacker's Delight, 7-4).
     """
     stops = ~words & _CONTINUES
     first = stops & (~stops + _ONE)

@@ -19,7 +19,7 @@ from schemas.framing import Schema
 
 Row: TypeAlias = dict[str, object]
 
-#: All that fastavro was seen to raise on hostile bytes and on schemas that do not resolve; its own errors are ValueErrors.
+#: All that fastavro may raise on hostile bytes and on schemas that do not resolve; its own errors are ValueErrors.
 READ_ERRORS: Final = (
     ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, AttributeError, RecursionError, MemoryError,
     AssertionError, fastavro.read.SchemaResolutionError,

@@ -47,11 +47,16 @@ def batches(draw: st.DrawFn) -> bytes:
     def column(of: st.SearchStrategy[object]) -> list[object]:
         return draw(st.lists(of, min_size=rows, max_size=rows))
 
-    exemplars = draw(st.lists(st.tuples(st.integers(0, rows - 1), st.binary(min_size=16, max_size=16)), max_size=3)) if rows else []
+    exemplars = (
+        draw(st.lists(st.tuples(st.integers(0, rows - 1), st.binary(min_size=16, max_size=16)), max_size=3))
+        if rows
+        else []
+    )
     return encode_batch(
         entries, draw(RESOURCES), draw(PRODUCERS), base_ms=draw(st.integers(0, 2**53 - 2**32 - 1)),
-        series=column(st.integers(0, len(entries) - 1)), delta_ms=column(st.integers(0, 2**32 - 1)), value=column(VALUES),
-        outcome=column(st.integers(0, 2)) if draw(st.booleans()) else None, sequence=draw(SEQUENCES), exemplars=exemplars,
+        series=column(st.integers(0, len(entries) - 1)), delta_ms=column(st.integers(0, 2**32 - 1)),
+        value=column(VALUES), outcome=column(st.integers(0, 2)) if draw(st.booleans()) else None,
+        sequence=draw(SEQUENCES), exemplars=exemplars,
     )  # fmt: skip
 
 
@@ -177,9 +182,7 @@ def test_how_the_log_is_cut_does_not_matter(values: list[bytes], cuts: list[int]
     at_once = TelemetryDecoder(whole.resolve).decode(stamped(values))
     decoder = TelemetryDecoder(parts.resolve)
     bounds = [0, *sorted(min(cut, len(values)) for cut in cuts), len(values)]
-    pieces = [
-        decoder.decode(stamped(values[first:last], first)) for first, last in itertools.pairwise(bounds)
-    ]
+    pieces = [decoder.decode(stamped(values[first:last], first)) for first, last in itertools.pairwise(bounds)]
     assert whole.definitions == parts.definitions  # the same series get the same indexes
     assert [refused for piece in pieces for refused in piece.refused] == at_once.refused
     for name in ("series", "time_ms", "value", "outcome", "record_offset", "record_producer", "exemplar_trace"):

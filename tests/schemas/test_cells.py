@@ -50,8 +50,9 @@ def test_take_and_concatenate() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"count": b"\0" * 8}, {"count": b"\0" * 7}, {"hist_count": b""}, {"exemplar_bad": b""}, {"definition_bytes": b""},
-        {"hist_row": b"\3\0\0\0" * 3}, {"exemplar_row": b"\xff\xff\xff\xff"}, {"definition_end": b"\5\0\0\0\2\0\0\0\5\0\0\0"},
+        {"count": b"\0" * 8}, {"count": b"\0" * 7}, {"hist_count": b""}, {"exemplar_bad": b""},
+        {"definition_bytes": b""}, {"hist_row": b"\3\0\0\0" * 3}, {"exemplar_row": b"\xff" * 4},
+        {"definition_end": b"\5\0\0\0\2\0\0\0\5\0\0\0"},
     ],
 )  # fmt: skip
 def test_columns_that_do_not_fit_are_refused(changed: dict[str, bytes]) -> None:

@@ -45,7 +45,9 @@ RECORDS: list[Record] = [
         6, 7, {"0": 2**40}, "hash", "default", {"runbook": "x"}, "checkout burns",
     ),
     IncidentTransition("i", 2, "acknowledged", "ticket", "t", ("a", "b"), ("t",), {}, 1, 2, "ann", "asked to"),
-    NotificationRecord("n", "i", "pager", "trigger", "i", "page", "s", "shop", 1, 2, {"k": "\u20ac"}, "failed", 3, "503", 0, ""),
+    NotificationRecord(
+        "n", "i", "pager", "trigger", "i", "page", "s", "shop", 1, 2, {"k": "\u20ac"}, "failed", 3, "503", 0, "",
+    ),
     Command("c", "acknowledge", "i", "ann", 5, {"note": ""}),
     LateRecord("telemetry", 1, 2, 3, "too_late", "3 rows", -1, b"\0\xff"),
     DeadLetter("telemetry", 1, 2, 3, "crc", "no", 77, b""),
@@ -108,7 +110,16 @@ def test_older_and_newer_writers_are_read() -> None:
     del older["fields"][7]  # original: bytes with a default, which fastavro fills in as text
     older["fields"].append({"name": "new", "type": "string"})
     out = io.BytesIO()
-    row = {"source_topic": "t", "partition": 1, "offset": 2, "timestamp_ms": 3, "reason": "r", "detail": "d", "byte": 4, "new": "n"}
+    row = {
+        "source_topic": "t",
+        "partition": 1,
+        "offset": 2,
+        "timestamp_ms": 3,
+        "reason": "r",
+        "detail": "d",
+        "byte": 4,
+        "new": "n",
+    }
     fastavro.schemaless_writer(out, fastavro.parse_schema(older), row)
     reader = Codec(lookup=lambda _: json.dumps(older))
     assert reader.decode(b"\0\0\0\0\x01" + out.getvalue()) == LateRecord("t", 1, 2, 3, "r", "d", 4, b"")

@@ -14,7 +14,15 @@ from tests.schemas.examples import ENTRY, NOW_MS, PRODUCER, RESOURCE, TRACE, eve
 
 
 def written(**fields: object) -> bytes:
-    row = {"source": "web-1", "boot": "b00t", "sequence": 3, "time_ms": NOW_MS, "value": 1.5, "outcome": 1, "trace_id": b""}
+    row = {
+        "source": "web-1",
+        "boot": "b00t",
+        "sequence": 3,
+        "time_ms": NOW_MS,
+        "value": 1.5,
+        "outcome": 1,
+        "trace_id": b"",
+    }
     out = io.BytesIO()
     fastavro.schemaless_writer(out, EVENT_SCHEMA, row | ENTRY.row() | {"resource": RESOURCE.row()} | fields)
     return out.getvalue()
@@ -32,12 +40,18 @@ def test_many_events_are_single_events(schema_id: int | None) -> None:
     producers = [PRODUCER.encoded(), Producer("x", "y").encoded()]
     sequence, time_ms = [3, -1, 2**62], [NOW_MS, 0, 2**53 - 1]
     many = encode_events(
-        tails, producers, tail=[0, 1, 0], producer=[0, 1, 1], sequence=sequence, time_ms=time_ms, value=[1.5, -2.0, 0.0],
-        outcome=[1, 2, 0], schema_id=schema_id,
+        tails, producers, tail=[0, 1, 0], producer=[0, 1, 1], sequence=sequence, time_ms=time_ms,
+        value=[1.5, -2.0, 0.0], outcome=[1, 2, 0], schema_id=schema_id,
     )  # fmt: skip
     assert many[0] == event(schema_id=schema_id)
     assert many[1] == event(
-        -2.0, entry=SeriesEntry("other"), producer=Producer("x", "y"), sequence=-1, time_ms=0, outcome=2, schema_id=schema_id
+        -2.0,
+        entry=SeriesEntry("other"),
+        producer=Producer("x", "y"),
+        sequence=-1,
+        time_ms=0,
+        outcome=2,
+        schema_id=schema_id,
     )
     assert many[2] == event(
         0.0, producer=Producer("x", "y"), sequence=2**62, time_ms=2**53 - 1, outcome=0, schema_id=schema_id

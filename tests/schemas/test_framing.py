@@ -76,7 +76,9 @@ def test_the_cache_of_ids_is_bounded() -> None:
     assert len(known._by_id) <= KNOWN_SCHEMAS
 
 
-@pytest.mark.parametrize("text", ["", "{", "5", '"string"', '{"type": "record", "name": "R"}', '{"type": "record", "fields": []}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "5", '"string"', '{"type": "record", "name": "R"}', '{"type": "record", "fields": []}']
+)
 def test_what_is_no_schema_is_refused(text: str) -> None:
     with pytest.raises(NotASchema):
         Schema.of(text)

@@ -1,4 +1,4 @@
-"""Lockstep: numbers, lengths and bytes of many records at once; whatever is odd is marked, and nothing leaves a record."""
+"""Lockstep: numbers and lengths of many records at once; whatever is odd is marked, and nothing leaves a record."""
 
 from __future__ import annotations
 
@@ -37,7 +37,13 @@ def test_numbers_are_those_of_the_strict_reader_or_marked(values: list[bytes]) -
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.builds(lambda size, body: number(size) + body, st.integers(-3, 90), st.binary(max_size=90)), min_size=1, max_size=8))
+@given(
+    st.lists(
+        st.builds(lambda size, body: number(size) + body, st.integers(-3, 90), st.binary(max_size=90)),
+        min_size=1,
+        max_size=8,
+    )
+)
 def test_fields_are_those_of_the_strict_reader_or_marked(values: list[bytes]) -> None:
     step = over(values)
     first = step.at

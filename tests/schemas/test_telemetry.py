@@ -59,7 +59,11 @@ def refused_one(value: bytes) -> Refused:
 def test_events_become_columns() -> None:
     read, registry = decoder()
     other = SeriesEntry("errors", MeasureKind.OUTCOME, "1", {"region": "us"})
-    values = [event(1.0), event(2.0, entry=other, outcome=0, trace_id=TRACE, sequence=4), event(3.0, time_ms=NOW_MS + 5)]
+    values = [
+        event(1.0),
+        event(2.0, entry=other, outcome=0, trace_id=TRACE, sequence=4),
+        event(3.0, time_ms=NOW_MS + 5),
+    ]
     decoded = read.decode(records(*values))
     rows = decoded.measurements
     assert decoded.refused == []
@@ -220,7 +224,12 @@ def test_bad_records_are_refused_with_reason_and_byte(value: bytes, reason: str,
 def test_one_bad_row_refuses_its_batch_and_no_other(bad: float, column: str) -> None:
     from schemas.encoding import encode_batch
 
-    columns: dict[str, list[float]] = {"series": [0, 0, 0], "delta_ms": [0, 1, 2], "value": [1, 2, 3], "outcome": [0, 1, 2]}
+    columns: dict[str, list[float]] = {
+        "series": [0, 0, 0],
+        "delta_ms": [0, 1, 2],
+        "value": [1, 2, 3],
+        "outcome": [0, 1, 2],
+    }
     columns[column][1] = {"value": bad, "outcome": 3, "series": 1}[column]
     value = encode_batch([ENTRY], RESOURCE, PRODUCER, base_ms=NOW_MS, **columns)  # type: ignore[arg-type]
     read, _ = decoder()
@@ -234,7 +243,14 @@ def test_one_bad_row_refuses_its_batch_and_no_other(bad: float, column: str) -> 
 def test_the_largest_good_values_pass() -> None:
     read, _ = decoder()
     largest = math.nextafter(2.0**43, 0)
-    values = [event(largest), event(-largest), event(5e-324), event(-0.0), event(1.0, time_ms=0), event(1.0, time_ms=2**53 - 1)]
+    values = [
+        event(largest),
+        event(-largest),
+        event(5e-324),
+        event(-0.0),
+        event(1.0, time_ms=0),
+        event(1.0, time_ms=2**53 - 1),
+    ]
     decoded = read.decode(records(*values))
     assert decoded.refused == []
     assert decoded.measurements.value.tolist()[:2] == [largest, -largest]
@@ -281,7 +297,9 @@ def test_confluent_framing_is_read_through_the_lookup() -> None:
         asked.append(schema_id)
         import json
 
-        return {5: json.dumps(EVENT.definition), 6: json.dumps(BATCH.definition), 7: '"string"', 8: "nonsense"}.get(schema_id)
+        return {5: json.dumps(EVENT.definition), 6: json.dumps(BATCH.definition), 7: '"string"', 8: "nonsense"}.get(
+            schema_id
+        )
 
     read = TelemetryDecoder(registry.resolve, lookup)
     body = batch(2)[10:]
@@ -340,7 +358,8 @@ def test_another_topics_schema_is_refused() -> None:
 def test_the_lockstep_reader_knows_the_order_of_the_schema() -> None:
     names = [field["name"] for field in EVENT.definition["fields"]]  # type: ignore[index,union-attr]
     assert names == [
-        "source", "boot", "sequence", "time_ms", "value", "outcome", "trace_id", "metric", "kind", "unit", "labels", "resource",
+        "source", "boot", "sequence", "time_ms", "value", "outcome", "trace_id", "metric", "kind", "unit",
+        "labels", "resource",
     ]  # fmt: skip
     names = [field["name"] for field in BATCH.definition["fields"]]  # type: ignore[index,union-attr]
     assert names == [

@@ -36,7 +36,9 @@ def walk(data: bytes) -> int:
 def test_a_good_record_is_walked_to_its_end() -> None:
     row = {
         "flag": True, "small": -(2**31), "choice": b"four", "items": [1.0, 2.0], "texts": {"k": "y"},
-        "next": {"flag": False, "small": 2**31 - 1, "choice": "\u20ac", "items": [], "texts": {}, "next": None, "real": 0.5},
+        "next": {
+            "flag": False, "small": 2**31 - 1, "choice": "\u20ac", "items": [], "texts": {}, "next": None, "real": 0.5,
+        },
         "real": 1.5,
     }  # fmt: skip
     out = io.BytesIO()
@@ -91,7 +93,9 @@ def test_numbers(value: int) -> None:
     assert read_long(number(value), 0) == (value, len(number(value)))
 
 
-@pytest.mark.parametrize("schema", ["string", {"type": "record", "fields": [{"name": "a", "type": "None"}]}, {"type": 5}, []])
+@pytest.mark.parametrize(
+    "schema", ["string", {"type": "record", "fields": [{"name": "a", "type": "None"}]}, {"type": 5}, []]
+)
 def test_what_is_no_record_schema_is_refused(schema: object) -> None:
     with pytest.raises(NotASchema):
         walker(schema)  # type: ignore[arg-type]
