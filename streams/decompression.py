@@ -11,8 +11,9 @@ checksum is wrong: that is damage on the way or on the disk, and reading it agai
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import cramjam
@@ -22,7 +23,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record._crecords import default_records
 
-from streams.chunk import Record
+from streams.chunk import Record, bytes_of
 from streams.limits import FIRST_BUFFER_BYTES, FREE_UNFOLD_BYTES, MAX_FETCH_BYTES, MAX_UNFOLD_RATIO
 
 log = structlog.get_logger(__name__)
@@ -31,6 +32,8 @@ REFUSED_BATCH = b"tocsin: batch refused: "
 _TOO_SMALL = "failed to write whole buffer"
 _XERIAL_HEADER = 16
 _MAX_VARINT_BITS = 35
+_ANY_NUMBER = 1 << 62
+_new = tuple.__new__  # a third faster than calling the named tuple, and it is called for each record
 
 
 class BatchTooLarge(ValueError):
@@ -114,22 +117,55 @@ class BoundedRecords(fetcher.PartitionRecords):
 
     next_fetch_offset: int
 
-    def _unpack_records(self) -> Iterator[Record]:
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._batch: list[Record] = []  # the unfolded batch, and how much of it was taken
+        self._taken = 0
+        self._after = 0  # the batch's own next offset, since compaction may have removed its last records
+
+    def __next__(self) -> Record:
+        """Nobody takes single records here."""
+        raise NotImplementedError("take() is the way to these records")
+
+    def take(self, max_records: int, max_bytes: int) -> list[Record]:
+        """The next records: up to a number, and no more once `max_bytes` are exceeded. None left: an empty list."""
+        taken: list[Record] = []
+        size = 0
+        while len(taken) < max_records and size < max_bytes and (self._taken < len(self._batch) or self._next_batch()):
+            part = self._batch[self._taken : self._taken + max_records - len(taken)]
+            part_size = bytes_of(part)
+            if size + part_size > max_bytes:
+                part = part[: _fitting(part, max_bytes - size)]
+                part_size = max_bytes
+            self._taken += len(part)
+            size += part_size
+            taken += part
+            self.next_fetch_offset = self._after if self._taken == len(self._batch) else part[-1].offset + 1
+        return taken
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left."""
+        return self._taken >= len(self._batch) and not self._records.has_next()
+
+    def _next_batch(self) -> bool:
+        """Unfold the next batch that holds records; False when there is none."""
         while self._records.has_next():
             batch = self._records.next_batch()
             if self._check_crcs and not batch.validate_crc():
                 raise CorruptRecordException(f"Invalid CRC - {self._tp}")
-            if not batch.is_control_batch:
-                for record in self._unfolded(batch):
-                    if record.offset >= self.next_fetch_offset:
-                        self.next_fetch_offset = record.offset + 1
-                        yield record
-            # the batch's own last offset, since compaction may have removed its last records
+            found = [] if batch.is_control_batch else self._unfolded(batch)
+            if found and found[0].offset < self.next_fetch_offset:  # a fetch may begin inside a batch
+                found = [record for record in found if record.offset >= self.next_fetch_offset]
+            self._batch, self._taken, self._after = found, 0, batch.next_offset
+            if found:
+                return True
             self.next_fetch_offset = batch.next_offset
+        return False
 
     def _unfolded(self, batch: Any) -> list[Record]:
         try:
-            return [Record(r.offset, r.timestamp, r.value or b"", r.key) for r in batch]
+            return [_new(Record, (r.offset, r.timestamp, r.value or b"", r.key)) for r in batch]
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever a hostile batch raises, the partition moves on
@@ -140,27 +176,28 @@ class BoundedRecords(fetcher.PartitionRecords):
             return [Record(last, batch.max_timestamp or 0, note, None)]
 
 
+def _fitting(part: list[Record], most: int) -> int:
+    """How many of the records have at most `most` bytes together, and the one that exceeds them."""
+    sizes = itertools.accumulate(len(record.value) for record in part)
+    return 1 + sum(1 for _ in itertools.takewhile(lambda size: size <= most, sizes))
+
+
 class BoundedResult(fetcher.FetchResult):
     """Hands over records up to a number and a number of bytes; the rest stays for the next call."""
 
     max_bytes = MAX_FETCH_BYTES
-    _partition_records: Any
+    _partition_records: BoundedRecords | None
 
     def getall(self, max_records: int | None = None) -> list[Record]:
         """As aiokafka's, with the second bound."""
-        if not self.check_assignment(self._topic_partition) or not self.has_more():
+        records = self._partition_records
+        if not self.check_assignment(self._topic_partition) or records is None:
             return []
-        most = max_records or (1 << 62)
-        left = self.max_bytes
-        taken: list[Record] = []
-        for record in self._partition_records:
-            taken.append(record)
-            left -= len(record[2])
-            if left <= 0 or len(taken) >= most:
-                self._update_position()
-                return taken
+        most = max_records or _ANY_NUMBER
+        taken = records.take(most, self.max_bytes)
         self._update_position()
-        self._partition_records = None
+        if records.done:
+            self._partition_records = None
         return taken
 
 

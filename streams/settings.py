@@ -8,7 +8,7 @@ from __future__ import annotations
 import pathlib
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from rollups.limits import Lateness, Limits
@@ -51,11 +51,12 @@ class Settings(BaseSettings):
     snapshot_max_s: float = Field(10.0, gt=0.0)
     snapshot_share: float = Field(0.05, gt=0.0, le=1.0)  # of the time, at most, for snapshots
     delivery_timeout_s: float = Field(30.0, gt=0.0)
-    restore_timeout_s: float = Field(60.0, gt=0.0)
+    restore_timeout_s: float = Field(60.0, gt=0.0, le=75.0)  # Faust goes on unsought after 90
     stuck_after_s: float = Field(30.0, gt=0.0)
     max_chunk_records: int = Field(50_000, ge=1)
     max_chunk_bytes: int = Field(16 << 20, ge=1 << 16)
     max_unsaved_records: int = Field(2_000_000, ge=1)
+    max_unsaved_bytes: int = Field(256 << 20, ge=1 << 20)
     max_decompressed_bytes: int = Field(64 << 20, ge=1 << 20)
 
     slo_path: pathlib.Path = pathlib.Path("examples/slos")
@@ -67,6 +68,17 @@ class Settings(BaseSettings):
     health_port: int = Field(0, ge=0, le=65_535)  # 0: none
     log_format: str = Field("console", pattern="^(console|json)$")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Settings:
+        """Pairs that only make sense one below the other."""
+        if self.heartbeat_s * 2 > self.session_timeout_s:
+            raise ValueError(
+                f"{PREFIX}HEARTBEAT_S {self.heartbeat_s} must be at most half of {PREFIX}SESSION_TIMEOUT_S"
+            )
+        if self.snapshot_min_s > self.snapshot_max_s:
+            raise ValueError(f"{PREFIX}SNAPSHOT_MIN_S {self.snapshot_min_s} is above {PREFIX}SNAPSHOT_MAX_S")
+        return self
 
     @field_validator("lateness_ms", "horizon_ms", mode="before")
     @classmethod
@@ -90,5 +102,13 @@ def load(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        problems = [f"{PREFIX}{str(p['loc'][0]).upper()}: {p['msg']} (found {p['input']!r})" for p in error.errors()]
-        raise BadSettings(problems) from error
+        raise BadSettings([_problem(found["loc"], found["msg"], found["input"]) for found in error.errors()]) from error
+
+
+def _problem(place: tuple[int | str, ...], message: str, found: object) -> str:
+    """One line; a secret's value is not repeated."""
+    if not place:
+        return message.removeprefix("Value error, ")
+    name = str(place[0]).upper()
+    shown = "" if "DSN" in name else f" (found {found!r})"
+    return f"{PREFIX}{name}: {message}{shown}"
