@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from demo.ideal import Expected
-from schemas.records import AlertTransition, IncidentTransition
+from schemas.records import AlertTransition, IncidentTransition, SloStatus
 
 SLACK_MS = 15_000  # a pane of ten seconds, and the time to page
 
@@ -62,6 +62,7 @@ class Log:
 
     alerts: dict[str, list[AlertTransition]] = dataclasses.field(default_factory=dict)
     incidents: dict[str, set[str]] = dataclasses.field(default_factory=dict)  # incident -> alerts in it
+    states: dict[tuple[str, Group], str] = dataclasses.field(default_factory=dict)  # newest state of each SLO's group
 
     def apply(self, record: object) -> None:
         """Take in one record; others are ignored. Repeats change nothing."""
@@ -71,6 +72,8 @@ class Log:
                 known.append(record)
         elif isinstance(record, IncidentTransition):
             self.incidents.setdefault(record.incident_id, set()).update(record.alert_ids)
+        elif isinstance(record, SloStatus):
+            self.states[record.slo, tuple(sorted(record.labels.items()))] = record.state
 
     def subjects(self, incident: str) -> set[tuple[str, Group]]:
         """(slo, group) of each alert in an incident."""

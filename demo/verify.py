@@ -14,19 +14,20 @@ import json
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from demo.audit import TOPICS, Audit, TopicReader, Verdict
 from demo.objectives import read
-from demo.pages import Log, Page, match
+from demo.pages import Group, Log, Page, match
 from demo.scene import CLEAR, SLOS, Plan, Scene, scene
 from schemas import codec
 
 STORY_S = 72  # of live telemetry: the last fault ends and its page is resolved
 KILL_S = 56  # after the pages, before the last resolve
 SETTLE_S = 25  # for the last measurements to come out
-RECORD_TOPICS = ("alerts", "incidents")
+RECORD_TOPICS = ("alerts", "incidents", "slo.status")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Outcome:
     expected_late: int
     pages: list[Page]
     false_pages: list[str]
+    unmeasured: list[str]  # groups without data, in words
+    silent: list[str]  # groups that the story silenced, in the same words
 
     @property
     def resolved(self) -> bool:
@@ -58,6 +61,7 @@ class Outcome:
             f"{verdict.dead_lettered} dead letters, {self.garbage} sent": verdict.dead_lettered != self.garbage,
             f"{verdict.late} too late, {self.expected_late} sent": verdict.late != self.expected_late,
             f"{len(self.false_pages)} pages that nothing asked for": self.false_pages,
+            f"{self.silent} are not shown as unmeasured": set(self.silent) - set(self.unmeasured),
             "no page was expected: the story has not happened": not self.pages,
         }
         found = [text for text, wrong in checks.items() if wrong]
@@ -82,6 +86,7 @@ class Outcome:
                 "pages": [page.row() for page in self.pages],
                 "resolved": self.resolved,
                 "false_pages": len(self.false_pages),
+                "unmeasured": self.unmeasured,
             }
         )
 
@@ -128,7 +133,20 @@ def judge(found: Scene, collector: Collector) -> Outcome:
         sum(cell.count for (_, start), cell in ledger.snapshot().items() if start < found.live_ms - 3_900_000),
         pages,
         false_pages,
+        sorted(words(slo, group) for (slo, group), state in collector.log.states.items() if state == "unmeasured"),
+        silenced(found),
     )
+
+
+def words(slo: str, group: Group) -> str:
+    """An SLO's group in words."""
+    return f"{slo} {' '.join(value for _, value in group)}"
+
+
+def silenced(found: Scene) -> list[str]:
+    """Groups that the story keeps silent to its end."""
+    fleets = [fault.target for fault in found.story.faults if fault.kind == "offline"]
+    return [words("vehicle-signals-by-fleet", (("region", fleet),)) for fleet in fleets]
 
 
 def watch(found: Scene, collector: Collector, kill: bool) -> None:
@@ -173,10 +191,18 @@ def explain(outcome: Outcome, found: Scene) -> None:
     """What is wrong, in words, with the first cells that differ."""
     for problem in outcome.problems():
         say(f"FAILED: {problem}")
-    for difference in outcome.verdict.differences[:10]:
+    differences = outcome.verdict.differences
+    for difference in differences[:3]:
         say(f"  {difference.series} at {difference.start_ms}: sent {difference.sent}, found {difference.found}")
+    if differences:
+        starts = [difference.start_ms for difference in differences]
+        kinds = Counter(difference.series[3] for difference in differences)
+        say(f"  {len(differences)} cells differ, {dict(kinds)}, in {len(set(starts))} windows")
+        say(f"  from {(min(starts) - found.live_ms) / 1000:.0f} s to {(max(starts) - found.live_ms) / 1000:.0f} s")
+        with (found.directory / "differences.txt").open("w", encoding="utf-8") as out:
+            out.writelines(f"{difference}\n" for difference in differences)
     if outcome.problems():
-        say(f"logs of the workers: {found.directory}")
+        say(f"logs of the workers, and all differences: {found.directory}")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ from demo.verify import Outcome
 GOOD = Verdict(100, 5, 3, 0, 0, 0, 0, [])
 EXPECTED = Expected("web", (("service", "shop"),), "page", 1_000, 20_000, 30_000)
 PAGE = Page(EXPECTED, 20_500, 21_000, 40_000)
-OUTCOME = Outcome(GOOD, 105, 0, 3, 5, [PAGE], [])
+OUTCOME = Outcome(GOOD, 105, 0, 3, 5, [PAGE], [], ["fleets west"], ["fleets west"])
 
 
 def test_all_is_well() -> None:
@@ -42,6 +42,7 @@ def test_all_is_well() -> None:
         ],
         "resolved": True,
         "false_pages": 0,
+        "unmeasured": ["fleets west"],
     }
 
 
@@ -56,6 +57,7 @@ def test_all_is_well() -> None:
         ({"verdict": dataclasses.replace(GOOD, late=4)}, "4 too late, 5 sent"),
         ({"unknown": 1}, "unknown fate"),
         ({"false_pages": ["i9"]}, "nothing asked for"),
+        ({"unmeasured": []}, "not shown as unmeasured"),
         ({"pages": []}, "no page was expected"),
         ({"pages": [dataclasses.replace(PAGE, delivered_ms=None)]}, "no page for web"),
         ({"pages": [dataclasses.replace(PAGE, resolved_ms=None)]}, "was not resolved"),
