@@ -2,8 +2,11 @@
 
 What: `apply` takes one partial: SLO cells at once (their differences are the evaluator's input), series rows into panes;
 panes that all source partitions have passed become final and feed the 1 m, 5 m and 1 h windows. `drain` answers what
-changed. A rollup row is true as of an offset of the partials, so the row with the highest offset is the truth and
-repeats replace themselves (decisions 3 and 4). It refuses clocks: time is in the partials.
+changed. State, revisions included, is a function of the partials log alone, so a replay with other drains emits the same
+truth under the same revisions (decisions 3 and 4). It refuses clocks: time is in the partials.
+
+    apply -> Definitions (ids to numbers) -> MergePane per (kind, pane) -> Coarse windows of the kind
+    drain -> rows that are due, named again, one batch a kind and window
 """
 
 from __future__ import annotations
@@ -14,12 +17,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from rollups.limits import COARSE_WINDOWS_MS, NEVER, PANE_MS, SOURCE_KINDS, Lateness
+from rollups.definitions import Definitions
+from rollups.limits import NEVER, PANE_MS, SOURCE_KINDS, Lateness
+from rollups.merge_limits import SERIES_LEAST, MergeLimits
 from rollups.pane_table import MergePane
+from rollups.plain import by_pane, picked, plain, selected
 from rollups.slo_table import SloDeltas, SloTable
-from rollups.sources import Clock, Sources, source_kinds
-from rollups.windows import Window, stamped
-from schemas.cells import FLAG_CORRECTION, FLAG_FINAL, FLAG_SLO, Cells
+from rollups.sources import Clock, Sources
+from rollups.windows import HOUR, Coarse, Window
+from schemas.cells import FLAG_CORRECTION, FLAG_FINAL, FLAG_LATE, FLAG_SLO, Cells
 from schemas.records import PartialBatch, RollupBatch
 
 
@@ -34,123 +40,174 @@ class MergeStep:
 
 
 class Merge:
-    """State of one merge partition. `sources` is the number of source partitions."""
+    """State of one merge partition. `sources` is the number of source partitions. Not safe to share between threads."""
 
-    def __init__(self, partition: int, sources: int, lateness: Lateness | None = None) -> None:
+    def __init__(
+        self, partition: int, sources: int, lateness: Lateness | None = None, limits: MergeLimits | None = None
+    ) -> None:
         self.partition = partition
-        self.lateness = lateness or Lateness()
+        self.lateness, self.limits = lateness or Lateness(), limits or MergeLimits()
         self.fence = -1
         self.sources = Sources(sources)
-        self.slo = SloTable()
-        self.panes: list[dict[int, MergePane]] = [{} for _ in range(SOURCE_KINDS)]
-        self.coarse: list[dict[tuple[int, int], Window]] = [{} for _ in range(SOURCE_KINDS)]
-        self.closed_before = [NEVER] * SOURCE_KINDS
+        self.series = Definitions(self.limits.max_series)
+        self.slo = SloTable(self.limits.max_groups)
+        self.kinds = [Coarse() for _ in range(SOURCE_KINDS)]
+        self.closed_before = [NEVER] * SOURCE_KINDS  # panes that start before are final
+        self.horizon = [NEVER] * SOURCE_KINDS  # panes that start before are gone
         self.counters: Counter[str] = Counter()
+        self.series_kept = SERIES_LEAST
 
     def apply(self, batch: PartialBatch, offset: int) -> MergeStep:
         """Take the partial at `offset`; at or below the fence it changes nothing."""
+        cells = batch.cells
         if offset <= self.fence:
-            empty = self.slo.apply(batch.partition, Cells.empty())
-            return MergeStep(empty, self.sources.clock(), self.sources.heard(), {})
-        self.fence = offset
-        self.sources.hear(batch)
-        is_slo = (batch.cells.flags & FLAG_SLO) != 0
-        slo_rows = batch.cells.take(np.flatnonzero(is_slo))
+            cells = Cells.empty()
+        else:
+            self.fence = offset
+            self.sources.hear(batch)
+            self._move_horizon()
+        is_slo = (cells.flags & FLAG_SLO) != 0
+        slo_rows = selected(cells, np.flatnonzero(is_slo))
         deltas = self.slo.apply(batch.partition, slo_rows)
         if not is_slo.all():
-            self._series(batch.partition, batch.cells.take(np.flatnonzero(~is_slo)))
+            self._series(batch.partition, selected(cells, np.flatnonzero(~is_slo)))
         self._close_passed()
-        self._forget_old()
         return MergeStep(deltas, self.sources.clock(), self.sources.heard(), traces(slo_rows))
 
     def _series(self, source: int, cells: Cells) -> None:
+        """Series rows into their panes."""
+        index = self.series.index_of(source, cells)
+        cells = plain(cells, index)
         self.counters["rows"] += len(cells)
-        kinds = source_kinds(cells)
-        for kind in np.unique(kinds).tolist():
-            horizon = self._horizon_ms(kind)
-            for start_ms in np.unique(cells.pane_ms[kinds == kind]).tolist():
-                rows = cells.take(np.flatnonzero((kinds == kind) & (cells.pane_ms == start_ms)))
-                if start_ms < horizon:
-                    self.counters["beyond_horizon"] += int(rows.count.sum())
-                    continue
-                pane = self.panes[kind].setdefault(start_ms, MergePane(start_ms))
-                gained = pane.apply(source, rows)
-                if len(gained):
-                    self.counters["corrections"] += len(gained)
-                    self._feed(kind, start_ms, gained)
+        self.counters["late_rows"] += int(np.count_nonzero(cells.flags & FLAG_LATE))
+        if int(index.min()) < 0:
+            self.counters["refused_series"] += int(np.count_nonzero(index < 0))
+            cells = picked(cells, np.flatnonzero(index >= 0))
+        for kind, start_ms, block in by_pane(cells, self.series.kinds):
+            if start_ms < self.horizon[kind]:
+                self.counters["beyond_horizon"] += int(block.count.sum())
+                continue
+            coarse = self.kinds[kind]
+            pane = coarse.panes.get(start_ms)
+            if pane is None:
+                pane = coarse.panes[start_ms] = MergePane(start_ms, emitted_ms=self.sources.now_ms)
+            before = pane.revision
+            gained = pane.apply(source, block)
+            self.counters["stale_rows"] += len(block) if pane.revision == before else 0
+            if len(gained):
+                self.counters["corrections"] += len(gained)
+                coarse.feed(start_ms, gained)
+        self._bound()
 
-    def _horizon_ms(self, kind: int) -> int:
-        """Panes that start before this are gone: the late horizon and a pane more, so that no late row finds nothing."""
-        newest = int(self.sources.max_event_ms[:, kind].max())
-        passed = int(self.sources.watermarks[:, kind].min())
-        if NEVER in {newest, passed}:
-            return NEVER
-        slack = self.lateness.horizon_ms[kind] + self.lateness.lateness_ms[kind] + 2 * PANE_MS
-        return min(newest, passed) - slack
+    def _move_horizon(self) -> None:
+        """Panes that start before `horizon` are gone: the late horizon and more, so that no late row finds nothing.
 
-    def _feed(self, kind: int, start_ms: int, rows: Cells) -> None:
-        """Add rows of a final pane to the windows that hold it."""
-        for window_ms in COARSE_WINDOWS_MS:
-            window_start = start_ms // window_ms * window_ms
-            window = self.coarse[kind].setdefault((window_ms, window_start), Window(window_start, []))
-            window.add(dataclasses.replace(rows, pane_ms=np.full(len(rows), window_start, np.int64)))
+        A source partition sends rows down to its newest event time less the horizon, and its watermark is its newest
+        event time less the lateness, or later. The lowest watermark is therefore below all that may still come.
+        """
+        lowest, newest = self.sources.watermarks.min(axis=0).tolist(), self.sources.max_event_ms.max(axis=0).tolist()
+        for kind, (passed, latest) in enumerate(zip(lowest, newest, strict=True)):
+            if NEVER not in {passed, latest}:
+                slack = self.lateness.horizon_ms[kind] + self.lateness.lateness_ms[kind] + 2 * PANE_MS
+                self.horizon[kind] = max(self.horizon[kind], min(passed, latest) - slack)
+        reached = [passed for passed, latest in zip(lowest, newest, strict=True) if latest != NEVER]
+        if reached and NEVER not in reached:
+            slack = max(self.lateness.horizon_ms) + max(self.lateness.lateness_ms) + 2 * PANE_MS
+            self.slo.drop_before((min(reached) - slack) // PANE_MS * PANE_MS)
 
     def _close_passed(self) -> None:
+        """Panes and windows that all source partitions have passed become final."""
         lowest = self.sources.watermarks.min(axis=0).tolist()
         for kind, watermark in enumerate(lowest):
-            if watermark == NEVER:
-                continue
-            passed_ms = watermark - self.lateness.grace_ms
-            self.closed_before[kind] = max(self.closed_before[kind], passed_ms // PANE_MS * PANE_MS)
-            panes = self.panes[kind]
-            due = [s for s in sorted(panes) if s + PANE_MS <= passed_ms and not panes[s].final]
-            for start_ms in due:
-                self._feed(kind, start_ms, panes[start_ms].close())
+            coarse, before = self.kinds[kind], self.closed_before[kind]
+            if watermark != NEVER:
+                self.closed_before[kind] = max(before, (watermark - self.lateness.grace_ms) // PANE_MS * PANE_MS)
+            due = [s for s, pane in coarse.panes.items() if not pane.final and s < self.closed_before[kind]]
+            if len(coarse.panes) > self.limits.max_panes:
+                due += self._forced(kind)
+            for start_ms in sorted(due):
+                coarse.feed(start_ms, coarse.panes[start_ms].close())
                 self.counters["final_panes"] += 1
-            for (window_ms, start_ms), window in self.coarse[kind].items():
-                if not window.final and start_ms + window_ms <= passed_ms:
-                    window.close()
+            if due or self.closed_before[kind] > before:
+                self.counters["final_windows"] += coarse.close(self.closed_before[kind])
+                coarse.forget(self.horizon[kind])
+                self.counters["forgotten_series"] += self._forget_series()
 
-    def _forget_old(self) -> None:
-        for kind in range(SOURCE_KINDS):
-            horizon = self._horizon_ms(kind)
-            for start_ms in [s for s, pane in self.panes[kind].items() if s < horizon and pane.final]:
-                if not len(self.panes[kind][start_ms].changed):
-                    del self.panes[kind][start_ms]
-            old = [k for k, w in self.coarse[kind].items() if k[0] + k[1] < horizon and w.final and not len(w.changed)]
-            for key in old:
-                del self.coarse[kind][key]
-        newest = int(self.sources.max_event_ms.max())
-        if newest != NEVER:
-            self.slo.drop_before(newest - max(self.lateness.horizon_ms) - max(self.lateness.lateness_ms))
+    def _forced(self, kind: int) -> list[int]:
+        """The oldest panes beyond the limit, which close early: what comes to them later corrects them."""
+        panes = self.kinds[kind].panes
+        excess = sorted(panes)[: len(panes) - self.limits.max_panes]
+        forced = [start_ms for start_ms in excess if not panes[start_ms].final and start_ms >= self.closed_before[kind]]
+        self.counters["forced_final"] += len(forced)
+        return forced
+
+    def _forget_series(self) -> int:
+        """Definitions that no pane or window can name any more, when they may be half of all."""
+        if len(self.series) < 2 * self.series_kept:
+            return 0
+        gone = self.series.forget([horizon - 2 * HOUR for horizon in self.horizon])
+        self.series_kept = max(SERIES_LEAST, len(self.series))
+        return gone
+
+    def _bound(self) -> None:
+        """Keep the limits on memory: open panes beyond it are compressed, archives beyond it are dropped."""
+        everything = [
+            (start, pane, kind) for kind, coarse in enumerate(self.kinds) for start, pane in coarse.panes.items()
+        ]
+        everything.sort(key=lambda place: place[0])
+        excess = sum(pane.open_rows() for _, pane, _ in everything) - self.limits.max_open_rows
+        for _, pane, _ in everything if excess > 0 else ():
+            if excess > 0 and pane.open_rows():
+                excess -= pane.open_rows()
+                pane.fold()
+                self.counters["folded_early"] += 1
+        excess = sum(pane.bytes() for _, pane, _ in everything) - self.limits.max_archive_bytes
+        for start_ms, pane, kind in everything if excess > 0 else ():
+            if excess > 0 and self.kinds[kind].may_forget(start_ms):
+                excess -= pane.bytes()
+                self.horizon[kind] = max(self.horizon[kind], start_ms + PANE_MS)
+                self.counters["dropped_archives"] += 1
+        for kind, coarse in enumerate(self.kinds):
+            coarse.forget(self.horizon[kind])
+            self.counters["dropped_windows"] += coarse.keep_newest(self.limits.max_windows)
 
     def drain(self) -> list[RollupBatch]:
-        """Rows that changed since the last drain, one batch a kind and window."""
+        """Rows that changed since the last drain, one batch a kind and window. Provisional rows, and corrections, of one
+        window leave at most each `emit_every_ms` on the clock of the partials."""
         return [*self._pane_batches(), *self._coarse_batches()]
 
     def _pane_batches(self) -> Iterator[RollupBatch]:
-        for kind, panes in enumerate(self.panes):
-            for start_ms, pane in sorted(panes.items()):
-                if not len(pane.changed):
-                    continue
-                flags = FLAG_FINAL if pane.final else 0
-                flags |= FLAG_CORRECTION if pane.emitted_final else 0
-                rows = stamped(pane.merged(pane.changed), flags, self.fence, pane.batches)
-                pane.changed, pane.emitted_final = np.zeros(0, np.uint64), pane.final
-                yield self._batch(kind, PANE_MS, start_ms, pane, rows)
+        for kind, coarse in enumerate(self.kinds):
+            for start_ms, pane in sorted(coarse.panes.items()):
+                if pane.whole or (pane.changed and self._rested(pane)):
+                    yield self._batch(kind, PANE_MS, start_ms, pane)
 
     def _coarse_batches(self) -> Iterator[RollupBatch]:
-        for kind, windows in enumerate(self.coarse):
-            for (window_ms, start_ms), window in sorted(windows.items()):
-                if window.final and len(window.changed):
-                    rows = window.emission(self.fence)
-                    yield self._batch(kind, window_ms, start_ms, window, rows)
+        for kind, coarse in enumerate(self.kinds):
+            for (window_ms, start_ms), window in sorted(coarse.windows.items()):
+                if window.whole or (window.changed and self._rested(window)):
+                    yield self._batch(kind, window_ms, start_ms, window)
 
-    def _batch(self, kind: int, window_ms: int, start_ms: int, of: MergePane | Window, rows: Cells) -> RollupBatch:
-        number = of.batches * SOURCE_KINDS + kind  # kinds count apart, so that no two batches share a key
+    def _rested(self, of: MergePane | Window) -> bool:
+        return self.sources.now_ms - of.emitted_ms >= self.limits.emit_every_ms
+
+    def _batch(self, kind: int, window_ms: int, start_ms: int, of: MergePane | Window) -> RollupBatch:
+        """The number of a batch holds its kind, so that kinds never share a key."""
+        number = of.batches * SOURCE_KINDS + kind
+        rows, corrected = of.emission()
         of.batches += 1
+        of.emitted_ms = self.sources.now_ms
+        flags = np.full(len(rows), FLAG_FINAL if of.final else 0, np.uint8)
+        flags[np.searchsorted(rows.series, corrected)] |= FLAG_CORRECTION
+        rows = dataclasses.replace(
+            rows,
+            flags=flags,
+            offset=np.full(len(rows), self.fence),
+            revision=np.full(len(rows), of.revision, np.int32),
+        )
         self.counters["rollup_rows"] += len(rows)
-        return RollupBatch(window_ms, start_ms, self.partition, number, self.sources.clock().watermarks, rows)
+        clock = self.sources.clock()
+        return RollupBatch(window_ms, start_ms, self.partition, number, clock.watermarks, self.series.named(rows))
 
 
 def traces(slo_rows: Cells) -> dict[int, list[str]]:
