@@ -29,8 +29,8 @@ RETRY_AFTER_MS_MAX = 3_600_000
 #: Outbox.
 WINDOW_MS = 61_000  # sixty seconds, and one for senders whose requests take unequal times
 PENDING_MAX = 10_000  # per channel
-SETTLED_MAX = 65_536  # ids remembered, so that a repeat is not sent again
-TOLD_MAX = 20_000  # (channel, incident) pairs remembered
+SETTLED_MAX = 8_192  # ids remembered, so that a repeat is not sent again; a replay is seconds long, not days
+TOLD_MAX = 8_192  # (channel, incident) pairs remembered
 CHANGES_MAX = 50_000  # changed records that wait for a drain
 SWEEP_MS = 250  # between two looks for what is overdue
 LEASE_SLACK_MS = 5_000  # after an attempt's deadline, until it counts as lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,10 @@ channels:
     give_up_after: 2h
     link: https://tocsin.example/
 """
+UNKNOWN_FIELD = (
+    "c.yaml:10:5: unknown field 'colour' in a webhook channel (known: bearer_env, fallback, fallback_after, "
+    "give_up_after, in_flight, kind, link, name, per_minute, timeout, url, url_env)"
+)
 ENVIRONMENT = {"PD_KEY": "k" * 32, "HOOK": "https://hooks.example/s3cret", "HOOK_TOKEN": "t0ken"}
 
 
@@ -86,8 +91,7 @@ extra: 1
         "c.yaml:7:14: timeout has to be a duration from 100 ms to 120000 ms (write it as in 30s)",
         "c.yaml:8:16: in_flight has to be a whole number from 1 to 64",
         "c.yaml:9:5: a secret does not belong into a file: bearer (name a variable in bearer_env)",
-        "c.yaml:10:5: unknown field 'colour' in a webhook channel (known: bearer_env, fallback, fallback_after, "
-        "give_up_after, in_flight, kind, link, name, per_minute, timeout, url, url_env)",
+        UNKNOWN_FIELD,
         "c.yaml:11:11: channel 'team' is defined twice",
         "c.yaml:14:14: both url and url_env are given (keep one)",
         "c.yaml:15:1: unknown field 'extra' in the channels file (known: channels)",
@@ -154,8 +158,6 @@ def test_other_shapes_are_problems(text: str) -> None:
     )
 )
 def test_any_tree_has_an_answer(tree: object) -> None:
-    import json
-
     problems(
         json.dumps(
             {"channels": [tree, {"name": "a", "kind": "webhook", "url": tree, "timeout": tree, "fallback": tree}]}
