@@ -24,10 +24,12 @@ Places = list[NDArray[np.int64]]
 
 
 def added(blocks: list[Cells]) -> Cells:
-    """The sum of plain blocks of one pane."""
+    """The sum of plain blocks of one pane; a single block as it is, since aggregates write canonical rows."""
     blocks = [block for block in blocks if len(block)]
-    if len(blocks) < 2 or sum(map(len, blocks)) < DENSE_ROWS:
-        return combine(Cells.concatenate(blocks)) if blocks else NO_CELLS
+    if len(blocks) < 2:
+        return blocks[0] if blocks else NO_CELLS
+    if sum(map(len, blocks)) < DENSE_ROWS:
+        return combine(Cells.concatenate(blocks))
     top = max(int(block.series[-1]) for block in blocks) + 1
     there = np.zeros(top, np.bool_)
     for block in blocks:
