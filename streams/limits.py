@@ -14,8 +14,8 @@ from typing import Final
 FIRST_BUFFER_BYTES: Final = 4 << 20
 #: A batch may unfold to this many times its size; text that repeats itself reaches tens, only a bomb reaches hundreds.
 MAX_UNFOLD_RATIO: Final = 400
-#: Below this size a ratio says nothing, and nothing is refused for it.
-FREE_UNFOLD_BYTES: Final = 2 << 20
+#: Below this size a ratio says nothing; common producers send batches of at most 1 MiB before compression.
+FREE_UNFOLD_BYTES: Final = 4 << 20
 #: Bytes handed over by one fetch of one partition, so that many full batches in one response stay bounded too.
 MAX_FETCH_BYTES: Final = 32 << 20
 

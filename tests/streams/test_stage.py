@@ -1,0 +1,400 @@
+"""The stage on fakes: order of a checkpoint, what is never acknowledged, what is kept over a rebalance, back-pressure."""
+
+import asyncio
+import dataclasses
+
+import pytest
+
+from streams import errors
+from streams.chunk import BEGINS, Record
+from streams.errors import DeliveryFailed
+from streams.producer import Outgoing, Sent
+from streams.snapshots import Snapshot
+from streams.stage import Pace, Stage
+from streams.statelog import Loaded
+
+
+class Ended(Exception):
+    """Stands for the end of the process."""
+
+
+def ends(code: int, reason: str) -> None:
+    raise Ended(code, reason)
+
+
+class FakeStep:
+    def __init__(self, partition: int, journal: list) -> None:
+        self.partition, self.journal = partition, journal
+        self.fence, self.urgent, self.wants_snapshot = -1, False, False
+        self.ticks, self.closed, self.bad = [], False, None
+        self._pending = []
+
+    def apply(self, records):
+        if any(record.value == self.bad for record in records):
+            raise ValueError("bad record")
+        self._pending += [record.offset for record in records if record.offset > self.fence]
+        self.fence = records[-1].offset
+        self.urgent = any(record.value == b"urgent" for record in records)
+
+    def tick(self, now_ms, caught_up):
+        self.ticks.append((now_ms, caught_up))
+
+    def drain(self):
+        drained, self._pending = self._pending, []
+        return [Outgoing("out", b"k", b"%d" % offset, self.partition) for offset in drained]
+
+    def settled(self):
+        self.journal.append(("settled", self.partition))
+
+    def snapshot(self):
+        return b"%d" % self.fence
+
+    def restore(self, data):
+        self.fence = int(data)
+
+    def close(self):
+        self.closed = True
+
+
+class FakeProducer:
+    """Journals what is sent; `gate` holds deliveries back, `fail` refuses them."""
+
+    def __init__(self, journal: list) -> None:
+        self.journal, self.fail = journal, ""
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def send(self, records, sent=None):
+        sent = sent or Sent()
+        for record in records:
+            self.journal.append(("sent", record.topic))
+            sent.first_offset = 40
+        return sent
+
+    async def settled(self, sent):
+        await self.gate.wait()
+        if self.fail:
+            raise DeliveryFailed(reason=self.fail)
+        self.journal.append(("delivered",))
+
+
+class FakeState:
+    topic = "tocsin.state.fake"
+
+    def __init__(self) -> None:
+        self.stored: dict[int, Loaded] = {}
+        self.loads: list[int] = []
+        self.pointed: list[int] = []
+
+    async def load(self, partition):
+        self.loads.append(partition)
+        return self.stored.get(partition, Loaded(None, []))
+
+    def point(self, partition, offset):
+        self.pointed.append(offset)
+
+    def close(self):
+        pass
+
+
+@dataclasses.dataclass
+class Message:
+    partition: int
+    offset: int
+    generation_id: int
+    headers: tuple = ()
+    value: object = b"payload"
+
+
+class Event:
+    def __init__(self, journal, partition, first, values, generation=1, begins=None):
+        self.value = [Record(first + i, 1_000, value, None) for i, value in enumerate(values)]
+        headers = ((BEGINS, first if begins is None else begins),)
+        self.message = Message(partition, self.value[-1].offset, generation, headers)
+        self._journal = journal
+
+    def ack(self):
+        self._journal.append(("ack", self.message.partition, self.message.offset))
+        return True
+
+
+class World:
+    """One stage and everything around it."""
+
+    def __init__(self, **pace) -> None:
+        self.journal: list = []
+        self.generation, self.now, self.ends_at = 1, 1_000.0, {}
+        self.producer, self.state = FakeProducer(self.journal), FakeState()
+        defaults = {"checkpoint_s": 0.01, "snapshot_min_s": 5.0, "snapshot_max_s": 10.0, "snapshot_share": 0.05}
+        self.stage = Stage(
+            "fake",
+            "in",
+            lambda partition: FakeStep(partition, self.journal),
+            self.state,
+            self.producer,
+            Pace(**{**defaults, "max_unsaved_records": 100, **pace}),
+            lambda: self.generation,
+            lambda topic, partition: self.ends_at.get(partition),
+            lambda: self.now,
+        )
+        self.stage.ends = ends
+
+    async def assign(self, *partitions: int) -> list[int]:
+        self.stage.keep_only(partitions)
+        return [await self.stage.restore(partition) for partition in partitions]
+
+    def event(self, partition, first, *values, **facts) -> Event:
+        return Event(self.journal, partition, first, values, **{"generation": self.generation, **facts})
+
+    async def feed(self, *events: Event) -> None:
+        async def source():
+            for event in events:
+                yield event
+
+        await self.stage.consume(source())
+
+    def step(self, partition: int) -> FakeStep:
+        return self.stage.held[partition].step
+
+
+async def test_outputs_then_snapshot_then_acknowledgement():
+    world = World()
+    await world.assign(0)
+    await world.feed(world.event(0, 0, b"a", b"b"))
+    await world.stage.checkpoint()
+    kinds = [entry[:2] for entry in world.journal]
+    outputs, snapshot, ack = kinds.index(("sent", "out")), kinds.index(("sent", FakeState.topic)), kinds.index(("ack", 0))
+    delivered = [i for i, kind in enumerate(kinds) if kind[0] == "delivered"]
+    assert outputs < delivered[0] < snapshot < delivered[1] < kinds.index(("settled", 0)) < ack
+
+
+@pytest.mark.parametrize("settlements", [0, 1])
+async def test_a_failed_delivery_ends_the_process_and_acknowledges_nothing(settlements):
+    """Of the outputs (0), of the snapshot (1): traps 3 and 4."""
+    world = World()
+    await world.assign(0)
+    await world.feed(world.event(0, 0, b"a"))
+    plain = world.producer.settled
+
+    async def failing(sent):
+        if len([entry for entry in world.journal if entry == ("delivered",)]) == settlements:
+            world.producer.fail = "no leader"
+        await plain(sent)
+
+    world.producer.settled = failing
+    with pytest.raises(Ended) as ended:
+        await world.stage.checkpoints(lambda: False)
+    assert ended.value.args[0] == errors.EXIT_RESTART
+    assert "no leader" in ended.value.args[1]
+    assert not [entry for entry in world.journal if entry[0] == "ack"]
+
+
+async def test_a_step_that_raises_ends_the_process_and_acknowledges_nothing():
+    world = World()
+    await world.assign(0)
+    world.step(0).bad = b"poison"
+    with pytest.raises(Ended) as ended:
+        await world.feed(world.event(0, 0, b"a"), world.event(0, 1, b"poison"))
+    assert ended.value.args[0] == errors.EXIT_RESTART
+    assert not [entry for entry in world.journal if entry[0] == "ack"]
+
+
+async def test_chunks_of_an_older_generation_and_of_others_partitions_are_not_applied():
+    world = World()
+    await world.assign(0)
+    world.generation = 2
+    await world.assign(0)
+    await world.feed(world.event(0, 0, b"old", generation=1), world.event(1, 0, b"other's"), world.event(0, 0, b"new"))
+    assert world.step(0).fence == 0
+    await world.stage.checkpoint()
+    assert [entry for entry in world.journal if entry[0] == "ack"] == [("ack", 0, 0)]
+
+
+async def test_a_chunk_that_never_came_ends_the_process():
+    world = World()
+    await world.assign(0)
+    await world.feed(world.event(0, 5, b"a"))  # without state, any beginning will do
+    with pytest.raises(Ended, match="begins at 8"):
+        await world.feed(world.event(0, 9, b"b", begins=8))
+
+
+async def test_a_hole_in_the_log_itself_is_no_missing_chunk():
+    world = World()
+    await world.assign(0)
+    await world.feed(world.event(0, 5, b"a"), world.event(0, 9, b"b", begins=6))
+    assert world.step(0).fence == 9
+
+
+async def test_a_kept_partition_keeps_its_state_and_a_lost_one_is_closed():
+    world = World()
+    await world.assign(0, 1)
+    await world.feed(world.event(0, 0, b"a", b"b"), world.event(1, 0, b"c"))
+    lost = world.step(1)
+    world.generation = 2
+    assert await world.assign(0) == [1]
+    assert world.state.loads == [0, 1]
+    assert lost.closed
+    assert set(world.stage.held) == {0}
+
+
+@pytest.mark.parametrize("generation", [3, 0])
+async def test_after_a_missed_generation_the_state_is_read_again_with_a_later_epoch(generation):
+    """Somebody else may have held the partition meanwhile, or the group was made anew."""
+    world = World()
+    await world.assign(0)
+    await world.feed(world.event(0, 0, b"a", b"b"))
+    stale = world.step(0)
+    world.state.stored[0] = Loaded(Snapshot(0, 7, 55, 3, 1, 0, b"55"), [b"key"])
+    world.generation = generation
+    assert await world.assign(0) == [55]
+    assert stale.closed
+    assert world.stage.held[0].writer.epoch == 8
+
+
+async def test_the_epoch_is_the_generation_when_that_is_later():
+    world = World()
+    world.generation = 12
+    world.state.stored[0] = Loaded(Snapshot(0, 7, 55, 3, 1, 0, b"55"), [])
+    await world.assign(0)
+    assert world.stage.held[0].writer.epoch == 12
+
+
+async def test_a_snapshot_that_is_not_what_it_says_stops_the_restore():
+    world = World()
+    world.state.stored[0] = Loaded(Snapshot(0, 7, 55, 3, 1, 0, b"54"), [])
+    with pytest.raises(errors.RestoreFailed, match="fence 55"):
+        await world.assign(0)
+
+
+async def test_a_partition_that_left_during_a_checkpoint_is_neither_written_nor_acknowledged():
+    world = World()
+    await world.assign(0, 1)
+    await world.feed(world.event(0, 0, b"a"), world.event(1, 0, b"b"))
+    world.producer.gate.clear()
+    checkpoint = asyncio.create_task(world.stage.checkpoint())
+    await asyncio.sleep(0)
+    world.generation = 2
+    await world.assign(1)
+    world.producer.gate.set()
+    await checkpoint
+    assert world.journal.count(("sent", FakeState.topic)) == 1
+    assert not [entry for entry in world.journal if entry[0] == "ack"]  # fetched in generation 1
+
+
+async def test_snapshots_are_as_rare_as_their_cost_wants():
+    world = World(snapshot_min_s=2.0)
+    await world.assign(0)
+    written = []
+    for first in range(8):
+        await world.feed(world.event(0, first, b"a"))
+        await world.stage.checkpoint()
+        written.append(world.journal.count(("sent", FakeState.topic)))
+        world.now += 1.0
+    assert written == [1, 1, 2, 2, 3, 3, 4, 4]
+    held = world.stage.held[0]
+    held.snapshot_cost_s, held.snapshot_fence, held.snapshot_at = 0.2, -5, 0.0
+    assert [held.due(now, world.stage.pace) for now in (3.9, 4.1)] == [False, True]
+    held.snapshot_cost_s = 60.0
+    assert [held.due(now, world.stage.pace) for now in (9.9, 10.1)] == [False, True]
+
+
+async def test_a_clock_set_back_does_not_stop_snapshots():
+    world = World()
+    await world.assign(0)
+    await world.feed(world.event(0, 0, b"a"))
+    await world.stage.checkpoint()
+    world.now -= 500.0
+    await world.feed(world.event(0, 1, b"a"))
+    await world.stage.checkpoint()
+    assert world.journal.count(("sent", FakeState.topic)) == 2
+
+
+async def test_nothing_new_needs_no_snapshot_unless_the_step_wants_one():
+    world = World(snapshot_min_s=0.0)
+    await world.assign(0)
+    await world.feed(world.event(0, 0, b"a"))
+    for _ in range(3):
+        world.now += 60.0
+        await world.stage.checkpoint()
+    assert world.journal.count(("sent", FakeState.topic)) == 1
+    world.step(0).wants_snapshot = True
+    await world.stage.checkpoint()
+    assert world.journal.count(("sent", FakeState.topic)) == 2
+
+
+async def test_caught_up_only_when_the_end_is_known_and_reached():
+    world = World()
+    await world.assign(0)
+    for end in (None, 3, 2):
+        world.ends_at[0] = end
+        await world.feed(world.event(0, 0, b"a", b"b"))
+        await world.stage.checkpoint()
+    assert world.step(0).ticks == [(1_000_000, False), (1_000_000, False), (1_000_000, True)]
+
+
+async def test_an_end_that_the_consumer_cannot_tell_is_unknown():
+    world = World()
+    await world.assign(0)
+
+    def unassigned(topic, partition):
+        raise AssertionError("Partition is not assigned")
+
+    world.stage._highwater = unassigned
+    assert world.stage.behind(0) is None
+
+
+async def test_urgent_outputs_do_not_wait_for_the_timer():
+    world = World(checkpoint_s=60.0)
+    await world.assign(0)
+    loop = asyncio.create_task(world.stage.checkpoints(lambda: False))
+    await asyncio.sleep(0)
+    await world.feed(world.event(0, 0, b"urgent"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert ("sent", "out") in world.journal
+    loop.cancel()
+
+
+@pytest.mark.parametrize("bound", [{"max_unsaved_records": 2}, {"max_unsaved_bytes": 10}])
+async def test_reading_waits_while_too_much_is_undelivered(bound):
+    world = World(checkpoint_s=0.001, **bound)
+    await world.assign(0)
+    world.producer.gate.clear()
+    loop = asyncio.create_task(world.stage.checkpoints(lambda: False))
+    feeding = asyncio.create_task(world.feed(*(world.event(0, first, b"12345", b"67890", b"x") for first in (0, 3, 6))))
+    await asyncio.sleep(0.02)
+    assert world.step(0).fence == 2  # the first chunk exceeds the bound, so the second waits
+    world.producer.gate.set()
+    await asyncio.wait_for(feeding, 5)
+    assert world.step(0).fence == 8
+    loop.cancel()
+
+
+async def test_what_waits_for_its_acknowledgement_holds_no_payload():
+    world = World()
+    await world.assign(0)
+    event = world.event(0, 0, b"a" * 1_000)
+    await world.feed(event)
+    assert (event.value, event.message.value) == ((), None)
+
+
+async def test_the_last_checkpoint_has_a_snapshot_and_comes_once():
+    world = World(snapshot_min_s=9.0)
+    await world.assign(0)
+    await world.feed(world.event(0, 0, b"a"))
+    await world.stage.checkpoint()
+    await world.feed(world.event(0, 1, b"a"))
+    await world.stage.finish()
+    await world.stage.finish()
+    assert world.journal.count(("sent", FakeState.topic)) == 2
+    assert world.journal[-1] == ("ack", 0, 1)
+
+
+async def test_the_pointer_follows_the_snapshot_before():
+    world = World(snapshot_min_s=0.0)
+    await world.assign(0)
+    for first in range(3):
+        await world.feed(world.event(0, first, b"a"))
+        world.now += 1.0
+        await world.stage.checkpoint()
+    assert world.state.pointed == [40, 40]  # not after the first: its predecessor is another writer's
