@@ -180,7 +180,7 @@ class _Reader:
         self._blocks = blocks
         self._changed, self._at = columns["changed"].astype(np.uint64), 0
         self._panes = _rows(columns, "pane", _PANE)
-        self._shares = iter(_rows(columns, "share", _SHARE))
+        self._shares = _rows(columns, "share", _SHARE)[::-1]
         self._windows = _rows(columns, "window", _WINDOW)
 
     def _marked(self, mark: int) -> list[Series]:
@@ -189,8 +189,14 @@ class _Reader:
         self._at += mark - 1
         return [self._changed[self._at - mark + 1 : self._at].copy()]
 
+    def _block(self) -> bytes:
+        block = next(self._blocks, None)
+        if block is None:
+            raise CorruptState("blocks are missing")
+        return block
+
     def _loose(self, there: int) -> Cells:
-        return unfold(next(self._blocks)) if there else NO_CELLS
+        return unfold(self._block()) if there else NO_CELLS
 
     def panes(self, kind: int) -> Iterator[MergePane]:
         """All panes of the kind."""
@@ -207,7 +213,7 @@ class _Reader:
                 self._marked(row["changed"]),
             )
             for _ in range(row["shares"]):
-                share, block = next(self._shares), next(self._blocks)
+                share, block = self._shares.pop(), self._block()
                 pane.shares[share["source"]] = (
                     Share(NO_CELLS, block, share["size"], share["newest"], self._loose(share["loose"]))
                     if share["is_folded"]
@@ -218,7 +224,7 @@ class _Reader:
     def windows(self, kind: int) -> Iterator[tuple[int, Window]]:
         """(length, window) of all coarse windows of the kind."""
         for row in (row for row in self._windows if row["kind"] == kind):
-            folded = next(self._blocks) if row["is_folded"] else b""
+            folded = self._block() if row["is_folded"] else b""
             yield (
                 row["window_ms"],
                 Window(
