@@ -190,13 +190,7 @@ def encode_batch(
     schema_id: int | None = None,
     changed: Mapping[str, object] | None = None,
 ) -> bytes:
-    """One framed TelemetryBatch. Columns have shape (n,). `changed` replaces fields as they are, to write bad ones."""
-    columns = (
-        np.asarray(series, "<u4").tobytes(),
-        np.asarray(delta_ms, "<u4").tobytes(),
-        np.asarray(value, "<f8").tobytes(),
-        b"" if outcome is None else np.asarray(outcome, np.uint8).tobytes(),
-    )
+    """One framed TelemetryBatch. Columns have shape (n,). `changed` replaces fields, to write bad ones."""
     row: dict[str, object] = {
         "source": producer.source,
         "boot": producer.boot,
@@ -206,16 +200,18 @@ def encode_batch(
         "created_mono_ms": 0,
         "sent_wall_ms": base_ms,
         "sent_mono_ms": 0,
-        "series_index": columns[0],
-        "delta_ms": columns[1],
-        "values": columns[2],
-        "outcomes": columns[3],
+        "series_index": np.asarray(series, "<u4").tobytes(),
+        "delta_ms": np.asarray(delta_ms, "<u4").tobytes(),
+        "values": np.asarray(value, "<f8").tobytes(),
+        "outcomes": b"" if outcome is None else np.asarray(outcome, np.uint8).tobytes(),
         "exemplars": [{"row": at, "trace_id": trace} for at, trace in exemplars],
-        "crc32": zlib.crc32(b"".join(columns)),
         "resource": resource.row(),
         "series": [entry.row() for entry in entries],
     }
+    row |= changed or {}
+    columns = (row[name] for name in ("series_index", "delta_ms", "values", "outcomes"))
+    row.setdefault("crc32", zlib.crc32(b"".join(column for column in columns if isinstance(column, bytes))))
     out = io.BytesIO()
     out.write(framing(schema_id, batch=True))
-    fastavro.schemaless_writer(out, BATCH.parsed, row | dict(changed or {}))
+    fastavro.schemaless_writer(out, BATCH.parsed, row)
     return out.getvalue()

@@ -61,9 +61,9 @@ def batches(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def damaged(draw: st.DrawFn) -> bytes:
+def damaged(draw: st.DrawFn, good: bytes | None = None) -> bytes:
     """A good record with bits flipped, bytes cut out or put in, or its end cut off."""
-    data = bytearray(draw(events() | batches()))
+    data = bytearray(draw(events() | batches()) if good is None else good)
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(data) - 1))
         what = draw(st.sampled_from(["flip", "cut", "put", "end", "big"]))
@@ -80,6 +80,13 @@ def damaged(draw: st.DrawFn) -> bytes:
         if not data:
             break
     return bytes(data)
+
+
+@st.composite
+def families(draw: st.DrawFn) -> list[bytes]:
+    """A good record, then damaged copies of it: their identity tail is known when they come."""
+    good = draw(events() | batches())
+    return [good, *(draw(damaged(good)) for _ in range(draw(st.integers(1, 6))))]
 
 
 HEADERS = st.sampled_from([b"", single_object(EVENT), single_object(BATCH), b"\x00\x00\x00\x00\x01", b"\xc3\x01"])
@@ -166,6 +173,15 @@ def test_fast_and_strict_reading_agree(values: list[bytes]) -> None:
 def test_damage_is_found_or_harmless(value: bytes) -> None:
     registry = Registry()
     agree([value], TelemetryDecoder(registry.resolve).decode(stamped([value])), registry)
+
+
+@settings(max_examples=300, deadline=None)
+@given(families())
+def test_damage_behind_a_known_tail_is_found_or_harmless(values: list[bytes]) -> None:
+    registry = Registry()
+    decoder = TelemetryDecoder(registry.resolve)
+    decoder.decode(stamped(values[:1]))
+    agree(values, decoder.decode(stamped(values)), registry)
 
 
 @settings(max_examples=200, deadline=None)

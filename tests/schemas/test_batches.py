@@ -29,8 +29,8 @@ def test_what_the_client_sends_is_read(series: int) -> None:
     traces = [b"", TRACE]
     for _ in range(5):
         rows: list[Row] = [
-            (chance.randrange(series), chance.randrange(10**6), chance.random(), chance.randrange(3), chance.choice(traces))
-            for _ in range(900)
+            (index, chance.randrange(10**6), chance.random(), chance.randrange(3), chance.choice(traces))
+            for index in chance.choices(range(series), k=900)
         ]  # fmt: skip
         values += [sent.payload() for sent in encoder.encode(rows, definitions)]
     read, registry = decoder()

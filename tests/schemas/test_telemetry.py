@@ -30,6 +30,8 @@ from tests.schemas.examples import (
 
 HEAD = single_object(EVENT) + PRODUCER.encoded()
 TAIL = event_tail(ENTRY, RESOURCE)
+MANY = Resource(attributes={str(i): "" for i in range(limits.ATTRIBUTES + 1)})
+LONG = SeriesEntry("m", labels={str(i): "\u20ac" * 256 for i in range(12)})
 
 
 def head(**parts: bytes) -> bytes:
@@ -43,14 +45,15 @@ def head(**parts: bytes) -> bytes:
 
 
 def refused_one(value: bytes) -> Refused:
-    """The refusal of a bad record between two good ones, which must be whole."""
+    """The refusal of a bad record between good ones, which must be whole, and whose tails it may share."""
     read, _ = decoder()
-    for _ in range(2):  # the second time its neighbours' tails are known
-        decoded = read.decode(records(event(1.0), value, event(2.0)))
-        assert decoded.measurements.value.tolist() == [1.0, 2.0]
-        assert decoded.measurements.offset().tolist() == [100, 102]
+    read.decode(records(batch(1), batch(1, tables=0), head()))
+    for _ in range(2):
+        decoded = read.decode(records(event(1.0), batch(1), value, event(2.0), batch(2)))
+        assert decoded.measurements.value.tolist() == [1.0, 0.5, 2.0, 0.5, 1.5]
+        assert decoded.measurements.offset().tolist() == [100, 101, 103, 104, 104]
         (refused,) = decoded.refused
-        assert refused.offset == 101
+        assert refused.offset == 102
         assert refused.reason in corrupt.REASONS
         assert refused.detail
     return refused
@@ -211,6 +214,9 @@ def test_nothing_is_nothing() -> None:
         (batch(3) + b"\0", corrupt.TRAILING, -1),
         (batch(3)[:-1], corrupt.TRUNCATED, -1),
         (batch(3, source="s" * 129), corrupt.SIZE, -1),
+        (batch(3, resource=MANY.row()), corrupt.SIZE, -1),
+        (head(tail=event_tail(ENTRY, MANY)), corrupt.SIZE, -1),
+        (batch(3, series=[LONG.row()] * 300), corrupt.SIZE, limits.RECORD_BYTES),
     ],
 )
 def test_bad_records_are_refused_with_reason_and_byte(value: bytes, reason: str, byte: int) -> None:
@@ -232,7 +238,9 @@ def test_one_bad_row_refuses_its_batch_and_no_other(bad: float, column: str) -> 
     }
     columns[column][1] = {"value": bad, "outcome": 3, "series": 1}[column]
     value = encode_batch([ENTRY], RESOURCE, PRODUCER, base_ms=NOW_MS, **columns)  # type: ignore[arg-type]
+    good = encode_batch([ENTRY], RESOURCE, PRODUCER, base_ms=NOW_MS, series=[0], delta_ms=[0], value=[1.0], outcome=[1])
     read, _ = decoder()
+    assert len(read.decode(records(good)).measurements) == 1
     decoded = read.decode(records(batch(2), value, batch(3)))
     assert decoded.measurements.value.tolist() == [0.5, 1.5, 0.5, 1.5, 2.5]
     assert decoded.measurements.exemplar_row.tolist() == [1, 3]
