@@ -36,6 +36,9 @@ PART_BYTES: Final = 512 << 10
 MAX_PARTS: Final = 4_096
 #: The pointer to the newest snapshots moves at most this often; a load reads so much more of the log at most.
 POINTER_EVERY_S: Final = 5.0
+#: How long to ask for the pointer, and the pauses between asking again; then the whole log is read instead.
+HINT_TIMEOUT_S: Final = 5.0
+HINT_WAITS_S: Final = (0.1, 0.3, 1.0)
 #: One look at the state log while loading; the deadline is checked as often.
 LOAD_POLL_S: Final = 0.2
 

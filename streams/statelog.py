@@ -20,7 +20,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from streams import snapshots, topics
 from streams.errors import RestoreFailed
-from streams.limits import LOAD_POLL_S, POINTER_EVERY_S
+from streams.limits import HINT_TIMEOUT_S, HINT_WAITS_S, LOAD_POLL_S, POINTER_EVERY_S
 from streams.producer import Outgoing
 from streams.snapshots import Part, Snapshot
 
@@ -56,8 +56,8 @@ class StateLog:
         place = TopicPartition(self.topic, partition)
         try:
             low, high = consumer.get_watermark_offsets(place, timeout=self._timeout_s)
-            hint = consumer.committed([place], timeout=self._timeout_s)[0].offset
-            start = hint if hint != OFFSET_INVALID and low <= hint < high else low
+            hint = self._hint(consumer, place)
+            start = hint if low <= hint < high else low
             found = self._read(consumer, partition, start, high, deadline)
             if found.snapshot is None and start > low:
                 log.warning("state_pointer_missed", topic=self.topic, partition=partition, pointer=start, low=low)
@@ -67,6 +67,16 @@ class StateLog:
             raise RestoreFailed(place=f"{self.topic}[{partition}]", reason=error.args[0].str()) from error
         finally:
             consumer.close()
+
+    def _hint(self, consumer: Consumer, place: TopicPartition) -> int:
+        """Where to begin; negative when nobody knows. A coordinator may be on the move just when a broker was lost."""
+        for wait_s in (0.0, *HINT_WAITS_S):
+            time.sleep(wait_s)
+            try:
+                return int(consumer.committed([place], timeout=HINT_TIMEOUT_S)[0].offset)
+            except KafkaException as error:
+                log.info("state_pointer_unknown", topic=self.topic, partition=place.partition, error=error.args[0].str())
+        return OFFSET_INVALID
 
     def _read(self, consumer: Consumer, partition: int, start: int, end: int, deadline: float) -> Loaded:
         """The newest of [start, end), and the keys there; a tombstone takes its key away."""

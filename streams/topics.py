@@ -94,6 +94,8 @@ def ensure(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise TopicsUnavailable(f"topic {name}: {error.args[0].str()} (broker {bootstrap})") from error
+        except TimeoutError as error:
+            raise TopicsUnavailable(f"broker {bootstrap}: no answer within {TIMEOUT_S:.0f} s") from error
     return created
 
 
@@ -117,6 +119,8 @@ def drift(bootstrap: str, partitions: int) -> list[Drift]:
         configs = {r.name: f.result(TIMEOUT_S) for r, f in client.describe_configs(resources).items()} if found else {}
     except KafkaException as error:
         raise TopicsUnavailable(f"broker {bootstrap}: {error.args[0].str()}") from error
+    except TimeoutError as error:
+        raise TopicsUnavailable(f"broker {bootstrap}: no answer within {TIMEOUT_S:.0f} s") from error
     answers = [Drift(t.name, "topic", "present", "missing") for t in TOPICS if t.name not in known]
     for topic in found:
         count = len(known[topic.name].partitions)

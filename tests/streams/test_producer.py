@@ -1,0 +1,53 @@
+"""The delivery-checked producer, on a real broker and on none."""
+
+import asyncio
+import os
+
+import pytest
+
+from streams import producer as module
+from streams.errors import DeliveryFailed
+from streams.producer import Outgoing, Producer, Sent
+from tests.streams.broker import make_topic
+
+NOWHERE = "127.0.0.1:9"
+
+
+async def test_all_of_a_set_is_acknowledged_before_it_is_settled(bootstrap, unique):
+    topic = make_topic(bootstrap, unique("sent"), 2)
+    producer = Producer(bootstrap, 10.0)
+    first = producer.send([Outgoing(topic, b"k", b"%d" % i, i % 2) for i in range(1_000)])
+    second = producer.send([Outgoing(topic, None, None, 0)])
+    await producer.settled(first)
+    await producer.settled(second)
+    assert (first.waiting, first.failed, first.first_offset) == (0, [], 0)
+    assert second.first_offset == 500
+    await producer.settled(Sent())  # an empty set is settled
+
+
+async def test_an_unreachable_broker_fails_the_set_after_the_timeout():
+    producer = Producer(NOWHERE, 1.0)
+    sent = producer.send([Outgoing("topic", b"k", b"v", 0)])
+    with pytest.raises(DeliveryFailed, match="topic|unacknowledged"):
+        await asyncio.wait_for(producer.settled(sent), 10)
+
+
+async def test_a_record_that_the_broker_refuses_fails_the_set(bootstrap, unique):
+    topic = make_topic(bootstrap, unique("small"), 1, **{"max.message.bytes": "1000"})
+    producer = Producer(bootstrap, 5.0)
+    sent = producer.send([Outgoing(topic, b"k", os.urandom(10_000), 0)])
+    with pytest.raises(DeliveryFailed, match=topic):
+        await producer.settled(sent)
+
+
+async def test_a_full_queue_is_waited_for_and_not_for_ever(bootstrap, unique, monkeypatch):
+    topic = make_topic(bootstrap, unique("full"))
+    monkeypatch.setattr(module, "QUEUE_RECORDS", 10)
+    producer = Producer(bootstrap, 10.0)
+    sent = producer.send(Outgoing(topic, b"k", b"v", 0) for _ in range(200))
+    await producer.settled(sent)
+    assert not sent.failed
+    stuck = Producer(NOWHERE, 0.5)
+    stuck.delivery_timeout_s = 0.2
+    with pytest.raises(DeliveryFailed, match="queue"):
+        stuck.send(Outgoing("topic", b"k", b"v", 0) for _ in range(200))
