@@ -19,6 +19,7 @@ from demo.story import Story, mix
 
 LOG = Path(__file__).parent.parent / "data" / "web_access.log.gz"
 INSTANCES = 2  # of each service
+STREAMS = 16  # places in the log that are replayed side by side, so that one crawler is not all traffic for minutes
 
 _LINE = re.compile(r'\S+ \S+ \S+ \[[^\]]*\] "([A-Z]+) (\S+)[^"]*" (\d{3}) (\d+|-)').match
 _ROUTES = (
@@ -102,12 +103,17 @@ class Web:
         }
         self.clients = [instance.client for instance in self.instances.values()]
 
+    def place(self, number: int) -> int:
+        """Which recorded request the request `number` is: streams through the log, each in its order, in turn."""
+        stream, step = number % STREAMS, number // STREAMS
+        return (step + stream * len(self.recorded) // STREAMS) % len(self.recorded)
+
     def emit(self, start_ms: int, end_ms: int) -> None:
         """Record the slice: request n happens at n / rate seconds since epoch, whoever asks, whenever."""
         first = -(-start_ms * self.rate // 1000)
         last = -(-end_ms * self.rate // 1000)
         for number in range(first, last):
-            request = self.recorded[number % len(self.recorded)]
+            request = self.recorded[self.place(number)]
             time_ms = number * 1000 // self.rate
             failed = self.story.strikes("errors", request.service, time_ms, number)
             instance = self.instances[request.service, mix(number) % INSTANCES]

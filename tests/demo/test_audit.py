@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 import zlib
 
@@ -133,3 +134,41 @@ def test_the_highest_as_of_offset_counts_whatever_the_order() -> None:
     ((key, cell),) = audit.found().items()
     assert key == (("m", "gauge", "1", "web", ()), 20_000)
     assert cell.count == 3
+
+
+def test_a_worker_that_catches_up_drops_nothing() -> None:
+    """A chunk may span more than the late horizon when a worker has been away: its oldest windows count all the same."""
+    memory = MemoryTransport()
+    now_ms = time.time_ns() // 1_000_000
+    player = Player(Story(1, ()), memory, web_rate=4)
+    player.backfill(now_ms - 1_500_000, lambda text: None)
+    player.stop()
+    logs: list[list[Record]] = [[], []]
+    for key, value in memory.records:
+        if key.startswith((b"shop", b"assets")):
+            log = logs[key[-1] % PARTITIONS]
+            log.append((len(log), now_ms, value))
+    truth = {key: cell for key, cell in player.ledger.snapshot().items() if key[0][3] == "web"}
+    merge = Merge(0, PARTITIONS, Lateness())
+    stages = [Aggregate(n, 1, lambda definition: (), Limits(), Lateness(), fingerprint=True) for n in range(PARTITIONS)]
+    decoders = [TelemetryDecoder(stage.resolve) for stage in stages]
+    offsets = itertools.count()
+
+    def turn(number: int, records: list[Record], at_ms: int, caught_up: bool) -> None:
+        if records:
+            stages[number].apply(decoders[number].decode(records).measurements, records[-1][0])
+        stages[number].tick(at_ms, caught_up=caught_up)
+        for partial in stages[number].drain().partials.values():
+            merge.apply(partial, next(offsets))
+
+    away = len(logs[1]) // 8
+    turn(0, logs[0], now_ms, caught_up=False)
+    turn(1, logs[1][:away], now_ms, caught_up=False)
+    turn(1, logs[1][away:], now_ms, caught_up=False)
+    for number in range(PARTITIONS):
+        turn(number, [], now_ms + 600_000, caught_up=True)
+    audit = Audit()
+    for batch in merge.drain():
+        if batch.window_ms == 10_000:
+            audit.read_rollup(batch.cells.columns())
+    assert audit.compare(truth).lost == 0
