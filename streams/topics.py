@@ -8,6 +8,7 @@ exists: `drift` reports the difference, a person decides.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 
@@ -28,6 +29,7 @@ STATE_PREFIX = "tocsin.state."
 
 HOUR_MS = 3_600_000
 TIMEOUT_S = 30.0
+SHOWN_POLL_S = 0.05
 _COMPACT_QUICKLY = {"segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1", "max.compaction.lag.ms": "600000"}
 
 
@@ -79,7 +81,10 @@ def admin(bootstrap: str) -> AdminClient:
 
 
 def ensure(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
-    """Create the topics that are missing; the names of those created. Raises TopicsUnavailable."""
+    """Create the topics that are missing and wait until the broker shows them; the names of those created.
+
+    Raises TopicsUnavailable.
+    """
     wanted = [
         NewTopic(topic.name, num_partitions=partitions, replication_factor=replication, config=topic.config)
         for topic in TOPICS
@@ -96,7 +101,17 @@ def ensure(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
                 raise TopicsUnavailable(f"topic {name}: {error.args[0].str()} (broker {bootstrap})") from error
         except TimeoutError as error:
             raise TopicsUnavailable(f"broker {bootstrap}: no answer within {TIMEOUT_S:.0f} s") from error
+    _wait_until_shown(client, bootstrap, {topic.name for topic in TOPICS})
     return created
+
+
+def _wait_until_shown(client: AdminClient, bootstrap: str, names: set[str]) -> None:
+    """A broker answers "created" a moment before its metadata knows the topic."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while missing := names - set(client.list_topics(timeout=TIMEOUT_S).topics):
+        if time.monotonic() > deadline:
+            raise TopicsUnavailable(f"broker {bootstrap}: does not show {sorted(missing)} after {TIMEOUT_S:.0f} s")
+        time.sleep(SHOWN_POLL_S)
 
 
 @dataclasses.dataclass(frozen=True)
