@@ -86,8 +86,6 @@ def scene(plan: Plan, progress: Progress) -> Iterator[Scene]:
         stack.callback(heartbeats.close)
         workers = Workers(_environment(plan, running.bootstrap, pager), directory)
         stack.callback(workers.stop)
-        for number in range(plan.workers):
-            workers.start(f"worker-{number + 1}")
         live_ms = time.time_ns() // 1_000_000 + plan.lead_s * 1000
         story = script(live_ms, plan.seed, plan.pace)
         transport = KafkaTransport(running.bootstrap, topics.TELEMETRY)
@@ -96,6 +94,8 @@ def scene(plan: Plan, progress: Progress) -> Iterator[Scene]:
         stack.callback(lambda: remember(directory, player.published_ms))
         stack.callback(player.stop)
         player.backfill(history_start(directory, live_ms, plan.history_s), progress)
+        for number in range(plan.workers):  # after the history: to a partition that is idle now, an hour ago is too late
+            workers.start(f"worker-{number + 1}")
         player.start()
         _await(heartbeats, workers, directory)
         progress(f"{plan.workers} workers aggregate; the story begins")

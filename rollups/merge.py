@@ -56,6 +56,12 @@ class Merge:
         self.horizon = [NEVER] * SOURCE_KINDS  # panes that start before are gone
         self.counters: Counter[str] = Counter()
         self.series_kept = SERIES_LEAST
+        self.beyond: list[Cells] = []  # rows for panes that are gone, since `take_beyond`
+
+    def take_beyond(self) -> Cells:
+        """Rows that came for panes that are gone, named; whoever asks keeps them somewhere. They are then forgotten."""
+        rows, self.beyond = self.beyond, []
+        return self.series.named(Cells.concatenate(rows)) if rows else Cells.empty()
 
     def apply(self, batch: PartialBatch, offset: int) -> MergeStep:
         """Take the partial at `offset`; at or below the fence it changes nothing."""
@@ -86,6 +92,7 @@ class Merge:
         for kind, start_ms, block in by_pane(cells, self.series.kinds):
             if start_ms < self.horizon[kind]:
                 self.counters["beyond_horizon"] += int(block.count.sum())
+                self.beyond.append(block)
                 continue
             coarse = self.kinds[kind]
             pane = coarse.panes.get(start_ms)

@@ -158,7 +158,9 @@ def faust_app(settings: Settings) -> faust.App:
         agent_supervisor="mode.CrashingSupervisor",
         autodiscover=False,
     )
-    app.transport = ChunkTransport([URL(f"kafka://{address}") for address in settings.bootstrap.split(",")], app, app.loop)
+    app.transport = ChunkTransport(
+        [URL(f"kafka://{address}") for address in settings.bootstrap.split(",")], app, app.loop
+    )
     return app
 
 

@@ -6,6 +6,7 @@ in order: the transitions are a function of the log. Alerts do not wait for the 
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from collections.abc import Sequence
 
@@ -18,7 +19,7 @@ from alerts.route import Routes
 from rollups import merge_state
 from rollups.merge import Merge
 from schemas import codec
-from schemas.records import AlertTransition, PartialBatch, RollupBatch, SloGroup, SloStatus, short_hash
+from schemas.records import AlertTransition, LateRecord, PartialBatch, RollupBatch, SloGroup, SloStatus, short_hash
 from streams import selfmetrics, topics
 from streams.chunk import Record
 from streams.producer import Outgoing
@@ -38,6 +39,7 @@ class MergeStep:
         self._evaluator = Evaluator(config, partition, timing=Timing(settings.lateness_ms))
         self._alerts: list[Outgoing] = []
         self._status: dict[bytes, Outgoing] = {}
+        self._letters: list[Outgoing] = []
         self._routes = routes
 
     @property
@@ -61,12 +63,31 @@ class MergeStep:
         if not isinstance(batch, PartialBatch):
             raise TypeError(f"{topics.PARTIALS}[{self.partition}]@{record.offset} holds a {type(batch).__name__}")
         step = self._merge.apply(batch, record.offset)
+        beyond = self._merge.take_beyond()
+        if len(beyond):
+            self._letters.append(self._letter(batch, beyond, record))
         found = self._evaluator.apply(step.slo, step.clock, record.offset, step.as_of, step.exemplars)
         for output in found:
             if isinstance(output, AlertTransition):
                 self._alerts.append(self._alert(output))
             else:
                 self._status[_status_key(output)] = self._state(output)
+
+    def _letter(self, batch: PartialBatch, rows: Cells, record: Record) -> Outgoing:
+        """Rows whose pane the merge has forgotten: kept as they are, for a person to add by hand."""
+        selfmetrics.REFUSED.labels("beyond_horizon").inc()
+        letter = LateRecord(
+            source_topic=topics.PARTIALS,
+            partition=self.partition,
+            offset=record.offset,
+            timestamp_ms=record.timestamp_ms,
+            reason="beyond_horizon",
+            detail=f"{int(rows.count.sum())} measurements in {len(rows)} rows of source partition {batch.partition}",
+            byte=-1,
+            original=codec.encode(dataclasses.replace(batch, cells=rows)),
+        )
+        key = f"{self.partition}/{record.offset}".encode()
+        return Outgoing(topics.LATE, key, codec.encode(letter), self.partition)
 
     def _alert(self, transition: AlertTransition) -> Outgoing:
         """To the partition of the incident that it would be in: all alerts of an incident meet in one place."""
@@ -86,7 +107,8 @@ class MergeStep:
         alerts, self._alerts = self._alerts, []
         status, self._status = self._status, {}
         rollups = [self._rollup(batch) for batch in self._merge.drain()]
-        return [*alerts, *status.values(), *rollups]
+        letters, self._letters = self._letters, []
+        return [*alerts, *status.values(), *rollups, *letters]
 
     def _rollup(self, batch: RollupBatch) -> Outgoing:
         selfmetrics.ROLLUPS.labels(f"{batch.window_ms // 1000}s").inc(len(batch.cells))
