@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from rollups.definitions import Definitions
+from rollups.latest import NONE, Series
 from rollups.limits import NEVER, PANE_MS, SOURCE_KINDS, Lateness
 from rollups.merge_limits import SERIES_LEAST, MergeLimits
 from rollups.pane_table import MergePane
@@ -100,7 +101,7 @@ class Merge:
                 pane = coarse.panes[start_ms] = MergePane(start_ms, emitted_ms=self.sources.now_ms)
             before = pane.revision
             gained = pane.apply(source, block)
-            self.counters["stale_rows"] += len(block) if pane.revision == before else 0
+            self.counters["stale_rows"] += stale_rows(block, pane.changed[-1] if pane.revision > before else NONE)
             if len(gained):
                 self.counters["corrections"] += len(gained)
                 coarse.feed(start_ms, gained)
@@ -215,6 +216,13 @@ class Merge:
         self.counters["rollup_rows"] += len(rows)
         clock = self.sources.clock()
         return RollupBatch(window_ms, start_ms, self.partition, number, clock.watermarks, self.series.named(rows))
+
+
+def stale_rows(block: Cells, changed: Series) -> int:
+    """Rows that said nothing new: cumulative ones exactly; late ones (several a series) only if the whole block did."""
+    if len(changed) and bool(np.any(block.flags & FLAG_LATE)):
+        return 0
+    return len(block) - len(changed)
 
 
 def traces(slo_rows: Cells) -> dict[int, list[str]]:

@@ -199,6 +199,7 @@ class Reader:
         if before is not None:
             if revision == before[0]:
                 assert values == before[2], "one revision, two truths"
+                assert flags & FLAG_FINAL == before[1] & FLAG_FINAL, "one revision, final and not final"
             if revision > before[0] and before[1] & FLAG_FINAL:
                 assert flags & FLAG_FINAL, "final once, final for ever"
                 assert values == before[2] or flags & FLAG_CORRECTION, "a final value changed without a word"

@@ -1,3 +1,5 @@
+"""Adding plain blocks equals combine, byte by byte."""
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Numbers of definitions: given once, found again, given out again."""
+
 import dataclasses
 
 import numpy as np

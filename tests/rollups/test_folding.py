@@ -1,3 +1,5 @@
+"""Folded blocks come back bit by bit, and are small."""
+
 import dataclasses
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The newest row of one source partition, late rows, differences."""
+
 import dataclasses
 
 import numpy as np

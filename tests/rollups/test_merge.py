@@ -103,8 +103,8 @@ def test_rows_of_all_source_partitions_are_added(two):
 def test_a_row_that_is_true_as_of_an_older_offset_is_stale(one):
     one.tell(0, 0, (0, T0, 5, 0, value(1.0, 2.0)))
     one.tell(0, 0, (0, T0, 4, 0, value(1.0)), (0, T0 + PANE_MS, 4, 0, value(1.0)))
-    one.tell(0, 0, (0, T0, 5, 0, value(1.0, 2.0)))
-    assert sorted(one.heard()) == [(0, 0, 2, 0), (0, 10, 1, 0)]
+    one.tell(0, 0, (0, T0, 5, 0, value(1.0, 2.0)), (1, T0, 5, 0, value(1.0)))
+    assert sorted(one.heard()) == [(0, 0, 2, 0), (0, 10, 1, 0), (1, 0, 1, 0)]
     assert one.merge.counters["stale_rows"] == 2
 
 
@@ -172,6 +172,18 @@ def test_a_late_row_for_an_empty_pane_of_a_final_hour_reaches_every_window(one):
     assert found[60_000] == [(0, 3540, 1, FINAL)]
     assert found[300_000] == [(0, 3300, 1, FINAL)]
     assert found[3_600_000] == [(0, 0, 2, CORRECTED)]
+
+
+def test_a_late_row_for_an_empty_minute_of_final_windows_reaches_them(one):
+    one.tell(0, 12_000, (0, T0, 5, 0, value(1.0)))
+    one.tell(0, 301_000)
+    assert one.heard(300_000) == [(0, 0, 1, FINAL)]
+    one.tell(0, 301_000, late(0, T0 + 70_000, 9, 2.0))
+    found = {batch.window_ms: rows_of(batch) for batch in one.merge.drain()}
+    assert found[60_000] == [(0, 60, 1, FINAL)]
+    assert found[300_000] == [(0, 0, 2, CORRECTED)]
+    one.tell(0, 3_601_000)
+    assert one.heard(3_600_000) == [(0, 0, 2, FINAL)]
 
 
 def test_beyond_the_horizon_is_counted_and_changes_nothing(one):

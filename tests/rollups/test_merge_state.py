@@ -1,3 +1,5 @@
+"""Snapshots of a merge: all of it, or a refusal."""
+
 import dataclasses
 
 import pytest

@@ -1,3 +1,5 @@
+"""Picking, selecting and parting rows keep what hangs on them."""
+
 import dataclasses
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Differences of SLO cells add up to the newest rows, warm or folded."""
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""The clocks of the source partitions, and the kind that a definition names."""
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
