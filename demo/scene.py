@@ -94,7 +94,9 @@ def scene(plan: Plan, progress: Progress) -> Iterator[Scene]:
         stack.callback(lambda: remember(directory, player.published_ms))
         stack.callback(player.stop)
         player.backfill(history_start(directory, live_ms, plan.history_s), progress)
-        for number in range(plan.workers):  # after the history: to a partition that is idle now, an hour ago is too late
+        for number in range(
+            plan.workers
+        ):  # after the history: to a partition that is idle now, an hour ago is too late
             workers.start(f"worker-{number + 1}")
         player.start()
         _await(heartbeats, workers, directory)

@@ -130,8 +130,9 @@ def incident_table(board: Board) -> RenderableType:
 def delivery_table(board: Board) -> RenderableType:
     """What was told to whom, the newest first, with the seconds from the deciding event to delivery."""
     table = Table(expand=True, box=None, pad_edge=False)
-    for heading in ("delivered", "channel", "told", "after", "tries", "what"):
-        table.add_column(heading, no_wrap=True)
+    for heading, width in (("delivered", 9), ("channel", 9), ("told", 11), ("after", 7), ("tries", 5)):
+        table.add_column(heading, no_wrap=True, min_width=width)
+    table.add_column("what", no_wrap=True, overflow="ellipsis", ratio=1)
     newest = sorted(board.deliveries.values(), key=lambda delivery: delivery.delivered_ms)
     for delivery in reversed(newest[-DELIVERIES_SHOWN:]):
         table.add_row(

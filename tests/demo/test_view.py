@@ -66,6 +66,14 @@ def test_an_older_transition_does_not_win() -> None:
     assert "resolved" in drawn(board)
 
 
+def test_a_long_summary_leaves_room_for_the_times() -> None:
+    board = Board()
+    board.apply(dataclasses.replace(TOLD, summary="long " * 60))
+    (told,) = [line for line in drawn(board).splitlines() if "long long" in line]
+    for expected in ("07:59:58", "pagerduty", "trigger", "1.2 s", "…"):
+        assert expected in told
+
+
 def test_only_deliveries_count_as_told() -> None:
     board = Board()
     board.apply(dataclasses.replace(TOLD, status="pending"))
