@@ -71,9 +71,9 @@ def show(decoder: Decoder, message: Message, json: bool) -> bool:
             None if message.value is None or message.topic.startswith(STATE_PREFIX) else decoder.decode(message.value)
         )
     except CorruptRecord as error:
-        _print(
-            message, json, {"unreadable": error.reason, "byte": error.byte, "detail": error.detail}, lambda: str(error)
-        )
+        text = str(error)
+        fields = {"unreadable": error.reason, "byte": error.byte, "detail": error.detail}
+        _print(message, json, fields, lambda: text)
         return False
     if value is not None:
         _print(message, json, {"value": plain(value)} if json else {}, lambda: line(value))

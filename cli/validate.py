@@ -10,30 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from rich.text import Text
 
+from alerts.config import load, read_texts
+from alerts.problem import Problem as OpenSloProblem
+from alerts.route import parse_routes
 from cli import output
 from cli.output import OK, PROBLEM, USAGE, Stop
+from sinks.channels import parse_channels
+from sinks.yamlplace import Problem as ChannelProblem
 
 CHANNELS = re.compile(r"^channels\s*:", re.MULTILINE)
 ROUTES = re.compile(r"^receivers\s*:", re.MULTILINE)
 
 
-class Problem(Protocol):
-    """A mistake, whichever room found it."""
-
-    @property
-    def file(self) -> str: ...
-    @property
-    def line(self) -> int: ...
-    @property
-    def column(self) -> int: ...
-    @property
-    def what(self) -> str: ...
-    @property
-    def hint(self) -> str: ...
+Problem = OpenSloProblem | ChannelProblem
 
 
 def run(paths: Sequence[Path], *, json: bool) -> int:
@@ -50,14 +42,12 @@ def run(paths: Sequence[Path], *, json: bool) -> int:
         files = len({problem.file for problem in problems})
         output.note(f"{len(problems)} problem{'s' * (len(problems) > 1)} in {files} file{'s' * (files > 1)}")
         return PROBLEM
-    output.say(", ".join(f"{value} {name}" for name, value in summary.items()))
+    output.say("; ".join(f"{name}: {value}" for name, value in summary.items()))
     return OK
 
 
 def gathered(paths: Sequence[Path]) -> dict[str, str]:
     """The text of each file, and of each YAML file under each directory. Raises Stop."""
-    from alerts.config import read_texts
-
     texts: dict[str, str] = {}
     for path in paths:
         if not path.exists():
@@ -76,10 +66,6 @@ def gathered(paths: Sequence[Path]) -> dict[str, str]:
 
 def judged(texts: Mapping[str, str]) -> tuple[list[Problem], dict[str, object]]:
     """All problems of all files, and what a good set holds."""
-    from alerts.config import load
-    from alerts.route import parse_routes
-    from sinks.channels import parse_channels
-
     problems: list[Problem] = []
     summary: dict[str, object] = {"files": len(texts)}
     channel_files = {file: text for file, text in texts.items() if CHANNELS.search(text)}
@@ -96,7 +82,7 @@ def judged(texts: Mapping[str, str]) -> tuple[list[Problem], dict[str, object]]:
         config, mistakes = load(slo_files)
         problems += mistakes
         if config is not None:
-            summary |= {"SLOs": len(config.slos), "as configuration hash": config.hash}
+            summary |= {"SLOs": len(config.slos), "configuration": config.hash}
     if known:
         summary["channels"] = len(known)
     return problems, summary
