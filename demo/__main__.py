@@ -1,4 +1,7 @@
-"""`python -m demo [--verify]`: the same as `tocsin demo`."""
+"""`python -m demo [--verify]`: the same as `tocsin demo`.
+
+What: the entry. Why: the demo runs from a tree that is not installed. It refuses options of its own.
+"""
 
 from __future__ import annotations
 
