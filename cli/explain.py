@@ -15,7 +15,7 @@ from cli.decoding import plain
 from cli.output import OK, age_text, clean, coloured, labels_text, say, span_text, time_text
 from schemas.records import AlertTransition, BurnReading, IncidentTransition
 
-RULE_HEADS = ("    RULE", "WINDOW", "BAD / ALL", "RATIO", "BURN", "LIMIT", "SURELY ABOVE", "EXCEEDED")
+RULE_HEADS = ("    RULE", "WINDOW", "BAD / ALL", "RATIO", "BURN", "LIMIT", "WILSON LOW", "EXCEEDED")
 NAMED_ANNOTATIONS = ("service", "title", "explain")
 
 

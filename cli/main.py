@@ -278,7 +278,7 @@ def doctor(
     ] = True,
     json: Json = False,
 ) -> None:
-    """Is everything there that is needed? And what to do where it is not; the exit code is 1 when a check fails."""
+    """Is everything there? Each check says what to do where it is not; the exit code is 1 when one fails."""
 
     def work() -> int:
         from cli.doctor import run

@@ -33,7 +33,7 @@ def test_the_worst_comes_first(run: Run, many: FakeLog) -> None:
         "SLO         GROUP        STATE       SEVERITY  BUDGET LEFT  BURN                  DATA",
         "checkout/1  {region=eu}  exhausted   page      93.1%        40.0x in 1h of 14.4x  1.5 min ago",
         "checkout    {region=eu}  burning     page      93.1%        40.0x in 1h of 14.4x  1.5 min ago",
-        "login       {region=eu}  unmeasured  page      93.1%        -                      never",
+        "login       {region=eu}  unmeasured  page      93.1%        -                     never",
         "search      {region=eu}  healthy     none      93.1%        40.0x in 1h of 14.4x  1.5 min ago",
     ]
 
