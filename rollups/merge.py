@@ -66,23 +66,23 @@ class Merge:
 
     def apply(self, batch: PartialBatch, offset: int) -> MergeStep:
         """Take the partial at `offset`; at or below the fence it changes nothing."""
-        cells = batch.cells
-        if offset <= self.fence:
-            cells = Cells.empty()
-        else:
-            self.fence = offset
-            self.sources.hear(batch)
-            self._move_horizon()
+        cells = batch.cells if offset > self.fence else Cells.empty()
         is_slo = (cells.flags & FLAG_SLO) != 0
         slo_rows = selected(cells, np.flatnonzero(is_slo))
         deltas = self.slo.apply(batch.partition, slo_rows)
         if not is_slo.all():
-            self._series(batch.partition, selected(cells, np.flatnonzero(~is_slo)))
+            self._series(batch, selected(cells, np.flatnonzero(~is_slo)))
+        if offset > self.fence:
+            self.fence = offset
+            # after the rows: those of a worker that catches up may lie further back than the horizon that they move
+            self.sources.hear(batch)
+            self._move_horizon()
         self._close_passed()
         return MergeStep(deltas, self.sources.clock(), self.sources.heard(), traces(slo_rows))
 
-    def _series(self, source: int, cells: Cells) -> None:
-        """Series rows into their panes."""
+    def _series(self, batch: PartialBatch, cells: Cells) -> None:
+        """Series rows of the batch into their panes."""
+        source, now_ms = batch.partition, max(self.sources.now_ms, batch.now_ms)
         index = self.series.index_of(source, cells)
         cells = plain(cells, index)
         self.counters["rows"] += len(cells)
@@ -98,7 +98,7 @@ class Merge:
             coarse = self.kinds[kind]
             pane = coarse.panes.get(start_ms)
             if pane is None:
-                pane = coarse.panes[start_ms] = MergePane(start_ms, emitted_ms=self.sources.now_ms)
+                pane = coarse.panes[start_ms] = MergePane(start_ms, emitted_ms=now_ms)
             before = pane.revision
             gained = pane.apply(source, block)
             self.counters["stale_rows"] += stale_rows(block, pane.changed[-1] if pane.revision > before else NONE)

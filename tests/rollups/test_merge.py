@@ -193,14 +193,34 @@ def test_beyond_the_horizon_is_counted_and_changes_nothing(one):
     one.tell(0, 700_000, late(0, T0, 6, 2.0), late(0, T0 + 690_000, 6, 2.0))
     assert one.heard() == [(0, 690, 1, 0)]
     assert one.merge.counters["beyond_horizon"] == 1
+    gone = one.merge.take_beyond()
+    assert (gone.pane_ms.tolist(), gone.offset.tolist(), gone.definition(0)) == ([T0], [6], SERIES[0].canonical())
+    assert not len(one.merge.take_beyond())
     assert T0 not in one.merge.kinds[WEB].panes
+
+
+def test_rows_of_a_worker_that_catches_up_are_older_than_the_time_that_comes_with_them(one):
+    one.tell(0, 5_000_000, (0, T0, 5, 0, value(1.0)), (0, T0 + 4_000_000, 5, 0, value(1.0)))
+    assert one.heard() == [(0, 0, 1, FINAL), (0, 4000, 1, FINAL)]
+    assert not one.merge.counters["beyond_horizon"]
+
+
+def test_what_has_not_left_yet_is_not_forgotten(one):
+    one.tell(0, 12_000, (0, T0, 5, 0, value(1.0)))
+    one.tell(0, 9_000_000)
+    counts = {batch.window_ms: batch.cells.count.tolist() for batch in one.merge.drain()}
+    assert counts == {PANE_MS: [1], 60_000: [1], 300_000: [1], 3_600_000: [1]}
+    one.tell(0, 9_010_000)
+    assert not one.merge.kinds[WEB].panes
+    assert not one.merge.kinds[WEB].windows
 
 
 def test_kinds_have_watermarks_and_horizons_of_their_own(one):
     newest = (T0 + 700_000, T0, T0 + 700_000, T0)
     marks = (T0 + 690_000, T0, T0 + 5_000, T0)
     rows = [(0, T0, 3, 0, value(1.0)), (2, T0, 3, 0, value(1.0))]
-    one.merge.apply(PartialBatch(0, 3, 0, T0, marks, newest, cells(rows)), 0)
+    one.merge.apply(PartialBatch(0, 2, 0, T0, marks, newest, Cells.empty()), 0)
+    one.merge.apply(PartialBatch(0, 3, 0, T0, marks, newest, cells(rows)), 1)
     assert one.heard() == [(2, 0, 1, 0)]
     assert one.merge.counters["beyond_horizon"] == 1
 
@@ -247,6 +267,8 @@ def test_slo_cells_answer_differences(two):
 def test_slo_rows_of_a_forgotten_pane_are_counted(one):
     one.tell(0, 0, slo=((T0, 5, 3, 4),))
     one.tell(0, 700_000, slo=((T0, 6, 4, 5),))
+    assert (one.step.slo.total // UNIT).tolist() == [1]  # rows come before the time that came with them
+    one.tell(0, 700_000, slo=((T0, 7, 5, 6),))
     assert len(one.step.slo.group) == 0
     assert one.merge.slo.beyond_horizon == 1
     assert not one.merge.slo.warm
