@@ -1,8 +1,10 @@
-"""Every code block of the README and of docs/ is run.
+"""Every code block of the README, of docs/ and of examples/ is run, and what pages list is held against the code.
 
-python blocks are executed; yaml blocks are validated as OpenSLO; sh blocks are run line by line against the session's
-broker. `make` lines are dry runs, since CI runs those very targets. A block in another language fails: it would be
-a block that nothing checks. Pictures and output are fenced as `text` or with no language.
+python blocks are executed; yaml blocks are validated (OpenSLO, channels or routes); sh blocks are run line by line
+against the session's broker. `make` lines are dry runs, since CI runs those very targets. Lines that run for ever, start
+brokers or name a record of somebody's own (`tocsin demo`, `explain`, `--follow` ...) are asked for their help, which has
+to know their options. `docker compose` lines are held against docker-compose.yml. A block in another language fails: it
+would be a block that nothing checks. Pictures and output are fenced as `text` or with no language.
 """
 
 from __future__ import annotations
@@ -16,12 +18,17 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 ROOT = pathlib.Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[\w-]*)?\)")
 NOT_CODE = {"", "text", "json"}
 DOCUMENTED_BOOTSTRAP = "127.0.0.1:9092"
+#: Commands that do not end, start processes, or need what only a user has.
+ASKED_FOR_HELP = {"up", "worker", "demo", "explain", "doctor"}
+ROOMS = ("schemas", "rollups", "alerts", "sinks", "streams", "local", "demo", "cli", "bench")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +50,7 @@ def blocks() -> list[Block]:
     for page in PAGES:
         if not page.exists():
             continue
-        source = page.read_text()
+        source = page.read_text(encoding="utf-8")
         for match in FENCE.finditer(source):
             line = source.count("\n", 0, match.start()) + 1
             found.append(Block(str(page.relative_to(ROOT)), line, match[1], match[2]))
@@ -53,42 +60,109 @@ def blocks() -> list[Block]:
 def run(command: list[str], bootstrap: str, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
     """One command with the session's broker in its environment."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "client" / "src"), os.environ.get("PYTHONPATH", "")])
-    env = {**os.environ, "TOCSIN_BOOTSTRAP": bootstrap, "PYTHONPATH": path}
+    env = {**os.environ, "TOCSIN_BOOTSTRAP": bootstrap, "PYTHONPATH": path, "COLUMNS": "200"}
     return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
 def run_line(line: str, bootstrap: str) -> None:
     """One line of a sh block."""
     words = shlex.split(line, comments=True)
+    while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):  # NAME=value in front
+        words = words[1:]
     if not words:
+        return
+    if words[:2] == ["docker", "compose"]:
+        check_compose(words[2:])
         return
     if words[0] == "make":
         words = ["make", "--dry-run", *words[1:]]
     elif words[0] == "tocsin":
         words = [sys.executable, "-m", "cli", *words[1:]]
+        if words[3] in ASKED_FOR_HELP or {"-f", "--follow"} & set(words):
+            check_options(words, bootstrap)
+            return
     done = run(words, bootstrap, ROOT)
     assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+
+def check_options(words: list[str], bootstrap: str) -> None:
+    """The command's help knows each option."""
+    done = run([*words[:4], "--help"], bootstrap, ROOT)
+    assert done.returncode == 0, done.stderr
+    unknown = [word for word in words[4:] if word.startswith("-") and word.partition("=")[0] not in done.stdout]
+    assert not unknown, f"{words[3]} has no {unknown}\n{done.stdout}"
+
+
+def check_compose(words: list[str]) -> None:
+    """Profiles and services that are named exist."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+    profiles = {profile for service in services.values() for profile in service["profiles"]}
+    named = dict(zip(words, words[1:], strict=False))
+    assert "--profile" not in named or named["--profile"] in profiles
+    assert "--scale" not in named or named["--scale"].partition("=")[0] in services
+
+
+@pytest.fixture(scope="module")
+def prepared(bootstrap: str) -> str:
+    """The session's broker with our topics: it makes none by itself."""
+    topics = pytest.importorskip("streams.topics")
+    topics.ensure(bootstrap, 4)
+    return bootstrap
 
 
 def test_the_readme_has_blocks() -> None:
     assert any(block.page == "README.md" for block in blocks())
 
 
-@pytest.mark.broker
+@pytest.mark.parametrize("wrong", ["tocsin up --no-such-option", "docker compose --profile none up", "make no-such-target"])
+def test_a_wrong_line_is_seen(wrong: str) -> None:
+    with pytest.raises(AssertionError):
+        run_line(wrong, DOCUMENTED_BOOTSTRAP)
+
+
 @pytest.mark.parametrize("block", blocks(), ids=str)
-def test_block_runs(block: Block, bootstrap: str, tmp_path: pathlib.Path) -> None:
+def test_block_runs(block: Block, prepared: str, tmp_path: pathlib.Path) -> None:
     if block.language == "sh":
         for line in block.text.replace("\\\n", " ").splitlines():
-            run_line(line.replace(DOCUMENTED_BOOTSTRAP, bootstrap), bootstrap)
+            run_line(line.replace(DOCUMENTED_BOOTSTRAP, prepared), prepared)
     elif block.language == "python":
         script = tmp_path / "block.py"
-        script.write_text(block.text.replace(DOCUMENTED_BOOTSTRAP, bootstrap))
-        done = run([sys.executable, str(script)], bootstrap, tmp_path)
+        script.write_text(block.text.replace(DOCUMENTED_BOOTSTRAP, prepared), encoding="utf-8")
+        done = run([sys.executable, str(script)], prepared, tmp_path)
         assert done.returncode == 0, done.stderr
     elif block.language == "yaml":
         file = tmp_path / "block.yaml"
-        file.write_text(block.text)
-        done = run([sys.executable, "-m", "cli", "validate", str(file)], bootstrap, ROOT)
+        file.write_text(block.text, encoding="utf-8")
+        done = run([sys.executable, "-m", "cli", "validate", str(file)], prepared, ROOT)
         assert done.returncode == 0, done.stdout + done.stderr
     else:
         pytest.fail(f"{block}: no way to run a {block.language!r} block; fence it as text if it is not code")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: pathlib.Path) -> None:
+    targets = LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    missing = [to for to in targets if "://" not in to and not (page.parent / to).exists()]
+    assert not missing, f"{page.relative_to(ROOT)} links to what is not there: {missing}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_rooms_page_lists_its_files(room: str) -> None:
+    """Each module once, and none that is gone: the page is the way into the room."""
+    text = (ROOT / "docs" / "rooms" / f"{room}.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([\w/]+\.py)` \|", text, re.MULTILINE)
+    there = {path.relative_to(ROOT / room).as_posix() for path in (ROOT / room).rglob("*.py")}
+    there -= {name for name in there if name.endswith(("__init__.py", "__main__.py"))}
+    assert sorted(set(listed)) == sorted(listed), "a file is listed twice"
+    assert not set(listed) - there, f"docs/rooms/{room}.md lists files that are gone: {sorted(set(listed) - there)}"
+    assert not there - set(listed), f"docs/rooms/{room}.md does not list: {sorted(there - set(listed))}"
+
+
+def test_the_operators_page_lists_every_setting_and_metric() -> None:
+    settings = pytest.importorskip("streams.settings")
+    text = (ROOT / "docs" / "howto" / "operate.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(TOCSIN_[A-Z_]+)` \|", text, re.MULTILINE))
+    assert listed == {f"{settings.PREFIX}{name.upper()}" for name in settings.Settings.model_fields}
+    source = (ROOT / "streams" / "selfmetrics.py").read_text(encoding="utf-8")
+    metrics = set(re.findall(r'"(tocsin_[a-z_]+)"', source))
+    assert metrics == set(re.findall(r"^\| `(tocsin_[a-z_]+)` \|", text, re.MULTILINE))

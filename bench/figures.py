@@ -1,0 +1,84 @@
+"""Figures of the README: rewrites the tables between its markers from what was measured, and from nothing else.
+
+    python -m bench.figures [--verify FILE]     FILE holds the output of `make demo-verify`; its last line is kept
+
+What: bench/results/latest.json and bench/results/demo-verify.json to two Markdown tables. Why: a figure that is copied
+by hand is wrong after the next change. It refuses to invent: what was not measured is shown as not measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import sys
+
+from bench.results import RESULTS
+
+README = RESULTS.parent.parent / "README.md"
+BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
+NOTHING = "not measured yet"
+
+
+def known(name: str) -> dict[str, object]:
+    """A results file's content; empty where there is none."""
+    path = RESULTS / f"{name}.json"
+    found: dict[str, object] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
+
+
+def number(value: object) -> str:
+    """As people read it: three digits that count, thousands apart."""
+    if not isinstance(value, int | float):
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def promises(run: dict[str, object]) -> list[str]:
+    """What one run of `make demo-verify` showed."""
+    pages = run.get("pages")
+    over = [page.get("overhead_seconds") for page in pages] if isinstance(pages, list) else []
+    slowest = max((value for value in over if isinstance(value, int | float)), default=None)
+    counts = "published aggregated late dead_lettered lost doubled".split()
+    rows = [("measurements " + name.replace("_", " "), number(run[name]) if run else NOTHING) for name in counts]
+    rows += [("pages delivered", number(len(over)) if run else NOTHING)]
+    rows += [("pages that nothing asked for", number(run["false_pages"]) if run else NOTHING)]
+    rows += [("seconds from ideal detection to delivery, slowest page", number(slowest) if run else NOTHING)]
+    return ["| `make demo-verify` | one run |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows)]
+
+
+def measured(figures: dict[str, object]) -> list[str]:
+    """What the benchmark measured: median, spread and goal of each figure."""
+    lines = ["| `make bench` | median | lowest to highest | runs | goal |", "|---|---|---|---|---|"]
+    rows = {name: row for name, row in sorted(figures.items()) if isinstance(row, dict) and "value" in row}
+    for name, row in rows.items():
+        spread = f"{number(row['min'])} to {number(row['max'])}"
+        goal = f"{row['goal']} {'reached' if row['reached'] else 'missed'}" if row["goal"] else ""
+        lines.append(f"| {name} | {number(row['value'])} {row['unit']} | {spread} | {row['runs']} | {goal} |")
+    machine = figures.get("machine")
+    where = f"{machine['cores']} cores, Python {machine['python']}" if isinstance(machine, dict) else ""
+    return [*lines, "", f"Machine: {where}."] if rows else [*lines, f"| all figures | {NOTHING} | | | |"]
+
+
+def rewritten(text: str, lines: list[str]) -> str:
+    """The page with these lines between the markers. Raises ValueError where a marker is missing."""
+    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    return text[:begin] + "\n" + "\n".join(lines) + "\n" + text[end:]
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.figures", description=__doc__)
+    parser.add_argument("--verify", type=pathlib.Path, help="output of a run of `make demo-verify`")
+    chosen = parser.parse_args(arguments)
+    if chosen.verify is not None:
+        last = json.loads(chosen.verify.read_text(encoding="utf-8").strip().splitlines()[-1])
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "demo-verify.json").write_text(json.dumps(last, indent=1) + "\n", encoding="utf-8")
+    lines = [*promises(known("demo-verify")), "", *measured(known("latest"))]
+    README.write_text(rewritten(README.read_text(encoding="utf-8"), lines), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
