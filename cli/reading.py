@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from cli.output import UNREACHABLE, USAGE, Stop
 
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaError
+    from confluent_kafka import KafkaError, TopicPartition
 
 ANSWER_S = 5.0
 POLL_S = 0.2
@@ -27,6 +27,8 @@ SILENCE_S = 15.0  # in the middle of a finite read
 END_OF_PARTITION = -191
 #: Authorisation of topic, group and cluster; unknown topic; failed authentication.
 FINAL = frozenset({29, 30, 31, 3, 58, -169})
+#: No leader yet, another leader now, not yet known to this broker.
+LEADERLESS = frozenset({5, 6, 3, -190})
 SCAN_RECORDS = 100_000  # per partition that a filtered look back goes through
 
 
@@ -121,14 +123,26 @@ class KafkaLog:
                 ours = ", ".join(sorted(name for name in known if not name.startswith("__"))) or "none"
                 do = f"topics there: {ours}; `tocsin topics create` makes ours"
                 raise Stop(USAGE, f"there is no topic {topic!r}", self._bootstrap, do)
-            found: dict[int, tuple[int, int]] = {}
-            for partition in sorted(known[topic].partitions):
-                at = TopicPartition(topic, partition)
-                low, high = self._consumer.get_watermark_offsets(at, timeout=self._answer_s)
-                found[partition] = (low, high)
-            return found
+            return {
+                partition: self._watermarks(TopicPartition(topic, partition)) for partition in known[topic].partitions
+            }
         except KafkaException as error:
             raise self._silent(error.args[0].str()) from error
+
+    def _watermarks(self, at: TopicPartition) -> tuple[int, int]:
+        """First offset and the one after the last; waits for a leader, which a new topic may not have yet."""
+        from confluent_kafka import KafkaException
+
+        until = time.monotonic() + self._answer_s
+        while True:
+            try:
+                low, high = self._consumer.get_watermark_offsets(at, timeout=self._answer_s)
+            except KafkaException as error:
+                if error.args[0].code() not in LEADERLESS or time.monotonic() > until:
+                    raise
+                time.sleep(POLL_S)
+                continue
+            return low, high
 
     def read(self, topic: str, starts: Mapping[int, int], ends: Mapping[int, int] | None) -> Iterator[Message]:
         """See `Log`."""
