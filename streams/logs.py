@@ -1,6 +1,7 @@
 """Structured logs: one event name and its facts, on standard error, for people or as JSON lines.
 
-Faust's and aiokafka's own logging goes through the same output. Refuses to log payloads: callers give names and numbers.
+What: the one place that configures logging; Faust's and aiokafka's own goes through the same output. Why: an operator
+greps or indexes one form. It refuses to log payloads: callers give names and numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ def start(form: str, level: str) -> None:
         structlog.processors.format_exc_info,
     ]
     renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(sys.stderr.isatty())
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -17,7 +17,6 @@ def start(dsn: str) -> None:
     if dsn:
         sentry_sdk.init(
             dsn=dsn,
-            send_default_pii=False,
             include_local_variables=False,
             max_request_body_size="never",
             before_send=scrubbed,

@@ -24,7 +24,9 @@ def fill(bootstrap: str, topic: str, values: Iterable[tuple[int, bytes]], **conf
     for partition, value in values:
         while True:
             try:
-                producer.produce(topic, value, partition=partition, on_delivery=lambda e, _: failed.append(e) if e else 0)
+                producer.produce(
+                    topic, value, partition=partition, on_delivery=lambda e, _: failed.append(e) if e else 0
+                )
                 break
             except BufferError:
                 producer.poll(0.1)
@@ -54,7 +56,10 @@ def read_all(bootstrap: str, topic: str, partitions: int) -> dict[int, list[tupl
 
 def truth(bootstrap: str, output: str, partitions: int) -> dict[int, dict[str, int]]:
     """What the tiny stage says of each partition: the row with the highest fence."""
-    rows = {p: [json.loads(value or b"{}") for _, value in found] for p, found in read_all(bootstrap, output, partitions).items()}
+    rows = {
+        p: [json.loads(value or b"{}") for _, value in found]
+        for p, found in read_all(bootstrap, output, partitions).items()
+    }
     return {partition: max(found, key=lambda row: row["fence"]) for partition, found in rows.items() if found}
 
 

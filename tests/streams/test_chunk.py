@@ -32,7 +32,11 @@ def test_a_record_larger_than_a_chunk_travels_alone():
 
 
 @given(
-    st.lists(st.integers(0, 40), max_size=60), st.integers(1, 9), st.integers(1, 90), st.integers(1, 3), st.integers(0, 5)
+    st.lists(st.integers(0, 40), max_size=60),
+    st.integers(1, 9),
+    st.integers(1, 90),
+    st.integers(1, 3),
+    st.integers(0, 5),
 )
 def test_chunks_join_to_the_fetch_within_their_limits(sizes, max_records, max_bytes, step, hole):
     found = records(sizes, start=10 + hole, step=step)

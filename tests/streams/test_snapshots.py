@@ -183,7 +183,9 @@ def test_an_undisturbed_owner_leaves_two_snapshots_and_nothing_else(lengths):
         for length in lengths:
             owner.write(bytes(length), None)
         _, keys = log.read()
-        expected = [part.key for number in (len(lengths), len(lengths) - 1) for part in cut_like(owner, lengths, number)]
+        expected = [
+            part.key for number in (len(lengths), len(lengths) - 1) for part in cut_like(owner, lengths, number)
+        ]
         assert sorted(keys) == sorted(expected)
         assert sorted(log.read(pointer[0])[1]) == sorted(expected)  # the pointer misses none of them
 

@@ -163,7 +163,11 @@ async def test_outputs_then_snapshot_then_acknowledgement():
     await world.feed(world.event(0, 0, b"a", b"b"))
     await world.stage.checkpoint()
     kinds = [entry[:2] for entry in world.journal]
-    outputs, snapshot, ack = kinds.index(("sent", "out")), kinds.index(("sent", FakeState.topic)), kinds.index(("ack", 0))
+    outputs, snapshot, ack = (
+        kinds.index(("sent", "out")),
+        kinds.index(("sent", FakeState.topic)),
+        kinds.index(("ack", 0)),
+    )
     delivered = [i for i, kind in enumerate(kinds) if kind[0] == "delivered"]
     assert outputs < delivered[0] < snapshot < delivered[1] < kinds.index(("settled", 0)) < ack
 

@@ -27,7 +27,9 @@ class Owner:
 
     async def take_over(self, partition: int = 1):
         found, keys = await self.log.load(partition)
-        self.writer = Writer(self.log.topic, partition, found.epoch + 1 if found else 0, found.number if found else 0, keys)
+        self.writer = Writer(
+            self.log.topic, partition, found.epoch + 1 if found else 0, found.number if found else 0, keys
+        )
         return found
 
     async def write(self, fence: int, data: bytes, torn: bool = False) -> None:

@@ -34,7 +34,9 @@ def test_drift_is_told_and_never_repaired(bootstrap, table):
     topics.ensure(bootstrap, 2)
     expected = topics.Drift(name, "message.timestamp.type", "LogAppendTime", "CreateTime")
     deadline = time.monotonic() + 10
-    while topics.drift(bootstrap, 2) != [expected] and time.monotonic() < deadline:  # the broker takes its time to tell itself
+    while (
+        topics.drift(bootstrap, 2) != [expected] and time.monotonic() < deadline
+    ):  # the broker takes its time to tell itself
         time.sleep(0.1)
     assert topics.drift(bootstrap, 2) == [expected]
     assert topics.Drift(name, "partitions", "3", "2") in topics.drift(bootstrap, 3)

@@ -76,7 +76,9 @@ class CountStep:
             self.count += sum(1 for record in records if record.offset > self.fence)
             self.fence = records[-1].offset
             return
-        start = 0 if records[0].offset > self.fence else bisect.bisect_right(records, self.fence, key=lambda r: r.offset)
+        start = (
+            0 if records[0].offset > self.fence else bisect.bisect_right(records, self.fence, key=lambda r: r.offset)
+        )
         for record in records[start:]:
             if record.value.startswith(decompression.REFUSED_BATCH):
                 self.refused += 1
@@ -95,7 +97,13 @@ class CountStep:
         if self.fence == self._drained_at or self._facts.quiet:
             return []
         self._drained_at = self.fence
-        value = {"partition": self.partition, "fence": self.fence, "count": self.count, "sum": self.sum, "refused": self.refused}
+        value = {
+            "partition": self.partition,
+            "fence": self.fence,
+            "count": self.count,
+            "sum": self.sum,
+            "refused": self.refused,
+        }
         return [Outgoing(self._facts.output, b"%d" % self.partition, json.dumps(value).encode(), self.partition)]
 
     def settled(self) -> None:
@@ -212,7 +220,7 @@ def main() -> None:
     app, stage, _ = worker(facts)
     if facts.quiet:
         threading.Thread(target=measure, args=[stage], daemon=True).start()
-    faust.Worker(app, loglevel=os.environ.get("TINY_LOG", "INFO"), redirect_stdouts=False).execute_from_commandline()
+    faust.Worker(app, override_logging=False, redirect_stdouts=False).execute_from_commandline()
 
 
 if __name__ == "__main__":
