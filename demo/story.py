@@ -81,7 +81,7 @@ def script(live_ms: int, seed: int, pace: float = 1.0) -> Story:
         seed,
         (
             Fault("offline", "west", at(4), live_ms + DAY_MS, title="fleet west loses its network"),
-            Fault("errors", "shop", at(10), at(40), 0.8, title="service shop answers 5xx"),
+            Fault("errors", "shop", at(10), at(42), 0.85, title="service shop answers 5xx"),
             Fault("misbehaves", "4.2", at(16), at(46), 0.9, title="vehicle software 4.2 sends bad signals"),
             Fault("delayed", "vehicle-08", live_ms - 420_000, live_ms - 240_000, deliver_ms=live_ms - 60_000),
             Fault("delayed", "vehicle-12", live_ms - 720_000, live_ms - 660_000, deliver_ms=live_ms - 5_000),

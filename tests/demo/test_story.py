@@ -17,8 +17,8 @@ def test_nothing_goes_wrong_before_the_story() -> None:
 def test_the_pace_stretches_it() -> None:
     slow = script(LIVE, 1, pace=2.0)
     assert not slow.silent("errors", "shop", LIVE + 11_000)
-    assert slow.silent("errors", "shop", LIVE + 79_000)
-    assert not script(LIVE, 1).silent("errors", "shop", LIVE + 79_000)
+    assert slow.silent("errors", "shop", LIVE + 83_000)
+    assert not script(LIVE, 1).silent("errors", "shop", LIVE + 83_000)
 
 
 def test_the_offline_fleet_stays_offline() -> None:
