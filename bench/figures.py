@@ -22,6 +22,7 @@ NOTHING = "not measured yet"
 
 def known(name: str) -> dict[str, object]:
     """A results file's content; empty where there is none."""
+    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     found: dict[str, object] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
@@ -29,22 +30,20 @@ def known(name: str) -> dict[str, object]:
 
 def number(value: object) -> str:
     """As people read it: three digits that count, thousands apart."""
-    if not isinstance(value, int | float):
-        return "-"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    digits = ",.0f" if isinstance(value, int) or (isinstance(value, float) and abs(value) >= 100) else ".3g"
+    return format(value, digits) if isinstance(value, int | float) else "-"
 
 
 def promises(run: dict[str, object]) -> list[str]:
     """What one run of `make demo-verify` showed."""
     pages = run.get("pages")
-    over = [page.get("overhead_seconds") for page in pages] if isinstance(pages, list) else []
-    slowest = max((value for value in over if isinstance(value, int | float)), default=None)
-    counts = "published aggregated late dead_lettered lost doubled".split()
-    rows = [("measurements " + name.replace("_", " "), number(run[name]) if run else NOTHING) for name in counts]
-    rows += [("pages delivered", number(len(over)) if run else NOTHING)]
-    rows += [("pages that nothing asked for", number(run["false_pages"]) if run else NOTHING)]
-    rows += [("seconds from ideal detection to delivery, slowest page", number(slowest) if run else NOTHING)]
-    return ["| `make demo-verify` | one run |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows)]
+    over = [page["overhead_seconds"] for page in pages] if isinstance(pages, list) else []
+    told = [value for value in over if value is not None]
+    rows = {f"measurements {name}": run.get(name) for name in ("published", "aggregated", "late", "lost", "doubled")}
+    rows |= {"unreadable records": run.get("dead_lettered"), "pages asked for": len(over), "delivered": len(told)}
+    rows |= {"not asked for": run.get("false_pages"), "slowest, s behind the mathematics": max(told, default=None)}
+    lines = [f"| {what} | {number(value) if run else NOTHING} |" for what, value in rows.items()]
+    return ["| `make demo-verify` | one run |", "|---|---|", *lines]
 
 
 def measured(figures: dict[str, object]) -> list[str]:
@@ -62,23 +61,20 @@ def measured(figures: dict[str, object]) -> list[str]:
 
 def rewritten(text: str, lines: list[str]) -> str:
     """The page with these lines between the markers. Raises ValueError where a marker is missing."""
-    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-    return text[:begin] + "\n" + "\n".join(lines) + "\n" + text[end:]
+    return "\n".join([text[: text.index(BEGIN)] + BEGIN, *lines, text[text.index(END) :]])
 
 
-def main(arguments: list[str]) -> int:
-    """Exit code."""
-    parser = argparse.ArgumentParser(prog="python -m bench.figures", description=__doc__)
+def main(arguments: list[str]) -> None:
+    """Rewrite the README's tables."""
+    parser = argparse.ArgumentParser(prog="python -m bench.figures")
     parser.add_argument("--verify", type=pathlib.Path, help="output of a run of `make demo-verify`")
     chosen = parser.parse_args(arguments)
     if chosen.verify is not None:
-        last = json.loads(chosen.verify.read_text(encoding="utf-8").strip().splitlines()[-1])
-        RESULTS.mkdir(exist_ok=True)
+        last = json.loads(chosen.verify.read_text(encoding="utf-8").splitlines()[-1])
         (RESULTS / "demo-verify.json").write_text(json.dumps(last, indent=1) + "\n", encoding="utf-8")
     lines = [*promises(known("demo-verify")), "", *measured(known("latest"))]
     README.write_text(rewritten(README.read_text(encoding="utf-8"), lines), encoding="utf-8")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -10,6 +10,7 @@ would be a block that nothing checks. Pictures and output are fenced as `text` o
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import pathlib
 import re
@@ -97,7 +98,7 @@ def check_compose(words: list[str]) -> None:
     """Profiles and services that are named exist."""
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
     profiles = {profile for service in services.values() for profile in service["profiles"]}
-    named = dict(zip(words, words[1:], strict=False))
+    named = dict(itertools.pairwise(words))
     assert "--profile" not in named or named["--profile"] in profiles
     assert "--scale" not in named or named["--scale"].partition("=")[0] in services
 
@@ -114,7 +115,9 @@ def test_the_readme_has_blocks() -> None:
     assert any(block.page == "README.md" for block in blocks())
 
 
-@pytest.mark.parametrize("wrong", ["tocsin up --no-such-option", "docker compose --profile none up", "make no-such-target"])
+@pytest.mark.parametrize(
+    "wrong", ["tocsin up --no-such-option", "docker compose --profile none up", "make no-such-target"]
+)
 def test_a_wrong_line_is_seen(wrong: str) -> None:
     with pytest.raises(AssertionError):
         run_line(wrong, DOCUMENTED_BOOTSTRAP)
