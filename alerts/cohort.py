@@ -185,7 +185,9 @@ class Cohort:
         if self.column["state"][row] == State.FIRING:
             self.firing.add(row)
         if not self.column["unmeasured"][row]:
-            self.next_deadline_ms = min(self.next_deadline_ms, int(saved.columns["last_data_ms"][old]) + self.freshness_ms)
+            self.next_deadline_ms = min(
+                self.next_deadline_ms, int(saved.columns["last_data_ms"][old]) + self.freshness_ms
+            )
 
     def coverage(self, sums: Shares, at: int) -> float:
         """Share of the buckets of the first rule's long window that hold data, 0 to 1."""

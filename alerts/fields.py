@@ -32,7 +32,9 @@ def section(
         if key.text in found:
             sheet.wrong(key.mark, f"field {key.text!r} of {what} is written twice", "only the first is read")
         elif key.text not in required and key.text not in optional:
-            sheet.wrong(key.mark, f"unknown field {key.text!r} in {what}", did_you_mean(key.text, [*required, *optional]))
+            sheet.wrong(
+                key.mark, f"unknown field {key.text!r} in {what}", did_you_mean(key.text, [*required, *optional])
+            )
         elif not (isinstance(value, Scalar) and value.empty):
             found[key.text] = value
     for name in required:

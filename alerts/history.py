@@ -216,7 +216,9 @@ class History:
         """What lies in [t - W, t) of each group's time t, by group and window. The times are those of `advance`."""
         good, total = self.sum_good[rows].astype(np.float64), self.sum_total[rows].astype(np.float64)
         tail = self.tail[rows]
-        outside = np.clip((time_ms[:, None] - self._lengths - tail * self._window_widths) / self._window_widths, 0.0, 1.0)
+        outside = np.clip(
+            (time_ms[:, None] - self._lengths - tail * self._window_widths) / self._window_widths, 0.0, 1.0
+        )
         for ring, windows in enumerate(self._windows):
             slot = tail[:, windows] % self.layout.slots[ring]
             good[:, windows] -= outside[:, windows] * self.good[ring][rows[:, None], slot]

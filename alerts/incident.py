@@ -48,7 +48,11 @@ class Arrow:
     recorded: bool = True
 
 
-_OPEN, _ACKNOWLEDGED, _RESOLVED = Arrow(IncidentState.OPEN), Arrow(IncidentState.ACKNOWLEDGED), Arrow(IncidentState.RESOLVED)
+_OPEN, _ACKNOWLEDGED, _RESOLVED = (
+    Arrow(IncidentState.OPEN),
+    Arrow(IncidentState.ACKNOWLEDGED),
+    Arrow(IncidentState.RESOLVED),
+)
 
 TRANSITIONS: Mapping[IncidentState, Mapping[Change, Arrow]] = {
     IncidentState.OPEN: {

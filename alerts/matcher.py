@@ -75,7 +75,9 @@ def parse(sheet: Sheet, mark: Mark, text: str) -> Matcher | None:
     """One matcher from text such as `route=~"/cart.*"`; quotes round the value are optional."""
     match = _TERM.fullmatch(text)
     if match is None:
-        sheet.wrong(mark, f"{text[:80]!r} is no matcher", "write label=value, label!=value, label=~pattern, label!~pattern")
+        sheet.wrong(
+            mark, f"{text[:80]!r} is no matcher", "write label=value, label!=value, label=~pattern, label!~pattern"
+        )
         return None
     value = match[3]
     if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
@@ -93,7 +95,9 @@ def read(sheet: Sheet, node: Node | None, what: str) -> tuple[Matcher, ...]:
             if isinstance(value, Scalar):
                 found.append(Matcher(key.text, "=", "" if value.empty else value.text))
             else:
-                sheet.wrong(value.mark, f"{what}: the value of {key.text!r} has to be text", "patterns: use the list form")
+                sheet.wrong(
+                    value.mark, f"{what}: the value of {key.text!r} has to be text", "patterns: use the list form"
+                )
     elif isinstance(node, Scalar):
         found = [parse(sheet, node.mark, part) for part in node.text.split(",")]
     elif isinstance(node, Items):

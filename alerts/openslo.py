@@ -50,7 +50,9 @@ class Catalog:
         first = self._found.setdefault((document.kind, document.name), document)
         if first is not document:
             place = f"{first.sheet.file}:{first.mark.line}"
-            document.sheet.wrong(document.mark, f"{document.kind} {document.name!r} is defined twice", f"first: {place}")
+            document.sheet.wrong(
+                document.mark, f"{document.kind} {document.name!r} is defined twice", f"first: {place}"
+            )
 
     def of_kind(self, kind: str) -> list[Document]:
         """Documents of a kind, by name."""

@@ -46,7 +46,9 @@ def _tier(document: Document) -> Tier | None:
     long_ms = duration_of(sheet, body.get("lookbackWindow"), "condition.lookbackWindow")
     after_ms = duration_of(sheet, body.get("alertAfter"), "condition.alertAfter")
     if after_ms:
-        sheet.wrong(body["alertAfter"].mark, "alertAfter is not obeyed", "the short window keeps an alert from lingering")
+        sheet.wrong(
+            body["alertAfter"].mark, "alertAfter is not obeyed", "the short window keeps an alert from lingering"
+        )
     if severity is None or kind is None or operator is None or factor is None or long_ms is None:
         return None
     if factor <= 0 or long_ms < limits.PANE_MS:
@@ -67,7 +69,9 @@ def _policy_tiers(catalog: Catalog, document: Document) -> list[Tier]:
         flag_of(sheet, found.get(flag), flag)
     conditions = items_of(sheet, found.get("conditions"), "conditions", limits.TIERS_MAX)
     if "conditions" in found and len(conditions) != 1:
-        sheet.wrong(found["conditions"].mark, "an OpenSLO AlertPolicy has exactly one condition", "write one policy a rule")
+        sheet.wrong(
+            found["conditions"].mark, "an OpenSLO AlertPolicy has exactly one condition", "write one policy a rule"
+        )
     tiers: list[Tier] = []
     for node in conditions:
         condition = referred(catalog, sheet, node, "AlertCondition", "conditionRef")

@@ -73,7 +73,9 @@ def _target(sheet: Sheet, found: Mapping[str, Node], node: Node) -> Decimal | No
     target = written / 100 if percent else written
     if not 0 < target < 1:
         hint = "99.9 % is `target: 0.999`, or `targetPercent: 99.9`"
-        sheet.wrong(found[field].mark, f"{field} has to lie between 0 and {'100' if percent else '1'}, both excluded", hint)
+        sheet.wrong(
+            found[field].mark, f"{field} has to lie between 0 and {'100' if percent else '1'}, both excluded", hint
+        )
         return None
     return target
 
@@ -84,7 +86,9 @@ def _objective(sheet: Sheet, node: Node, index: int, threshold: bool) -> Objecti
         return None
     for field in _NOT_EVALUATED:
         if field in found:
-            sheet.wrong(found[field].mark, f"{field} is not evaluated", "one indicator, by occurrences, without weights")
+            sheet.wrong(
+                found[field].mark, f"{field} is not evaluated", "one indicator, by occurrences, without weights"
+            )
     target = _target(sheet, found, node)
     operator = word_of(sheet, found.get("op"), "op", _OPERATORS)
     value = number_of(sheet, found.get("value"), "value")

@@ -53,7 +53,15 @@ def unpack(data: bytes) -> tuple[dict[str, str], dict[str, Array]]:
             count = int(np.prod(sizes, dtype=np.int64))
             arrays[name] = np.frombuffer(plain, np.dtype(dtype), count, start).reshape(sizes)
             start += arrays[name].nbytes
-    except (cramjam.DecompressionError, ValueError, KeyError, TypeError, AttributeError, IndexError, MemoryError) as error:
+    except (
+        cramjam.DecompressionError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        MemoryError,
+    ) as error:
         raise error if isinstance(error, CorruptSnapshot) else CorruptSnapshot(str(error)) from error
     if start != len(plain):
         raise CorruptSnapshot(f"{len(plain) - start} bytes are left over")

@@ -109,8 +109,12 @@ def parse_routes(text: str, file: str, channels: Collection[str] = ()) -> tuple[
     found = section(sheet, nodes[0], "the routes file", ("receivers", "default"), ("routes", "group_by")) or {}
     receivers = _receivers(sheet, found.get("receivers"), channels)
     default = _named(sheet, found.get("default"), "default", receivers)
-    routes = tuple(_route(sheet, node, receivers) for node in items_of(sheet, found.get("routes"), "routes", limits.ROUTES_MAX))
-    group_by = texts_of(sheet, found.get("group_by"), "group_by", limits.GROUP_BY_MAX) if "group_by" in found else ("slo",)
+    routes = tuple(
+        _route(sheet, node, receivers) for node in items_of(sheet, found.get("routes"), "routes", limits.ROUTES_MAX)
+    )
+    group_by = (
+        texts_of(sheet, found.get("group_by"), "group_by", limits.GROUP_BY_MAX) if "group_by" in found else ("slo",)
+    )
     if "severity" in group_by:
         sheet.wrong(found["group_by"].mark, "group_by cannot hold severity", "it changes while an incident lives")
     if len(sheet):

@@ -33,7 +33,9 @@ class Saved:
     @classmethod
     def of(cls, number: int, texts: Mapping[str, str], arrays: Mapping[str, Array]) -> Saved:
         """Cohort `number` of a snapshot. Raises KeyError, ValueError or CorruptSnapshot when it does not fit."""
-        mine = {name.removeprefix(f"{number}/"): array for name, array in arrays.items() if name.startswith(f"{number}/")}
+        mine = {
+            name.removeprefix(f"{number}/"): array for name, array in arrays.items() if name.startswith(f"{number}/")
+        }
         ends = mine.pop("group_end").astype(np.int64)
         text = mine.pop("group_bytes").tobytes()
         starts = [0, *(int(end) for end in ends)]

@@ -9,13 +9,12 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable, Sequence
 
-from schemas.telemetry import TelemetryDecoder
-
 from rollups import aggregate_state
 from rollups.aggregate import Aggregate
 from rollups.series import FeedsOf
 from schemas import codec
 from schemas.records import DeadLetter, LateRecord
+from schemas.telemetry import TelemetryDecoder
 from streams import selfmetrics, topics
 from streams.chunk import Record
 from streams.producer import Outgoing

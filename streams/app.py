@@ -60,7 +60,7 @@ class Worker:
         known = list(channels.by_name)
         routes = read_routes(settings.routes_path, known) if settings.routes_path else Routes.plain(*known)
         self.exchange = HttpExchange()
-        self.delivery = Delivery(channels.sinks, self.exchange, changed=lambda: self.stages[-1].hurry())
+        self.delivery = Delivery(channels.sinks, self.exchange, changed=self._delivered)
 
         def notify(partition: int) -> NotifyStep:
             return NotifyStep(partition, settings, routes, channels, self.delivery)
@@ -111,6 +111,10 @@ class Worker:
         app.task(self._deliveries)
         if settings.health_port:
             health.serve(settings.health_port, self.stages, self.watchdog)
+
+    def _delivered(self) -> None:
+        """An attempt was settled: say so in the log soon."""
+        self._by_topic[topics.ALERTS].hurry()
 
     async def _deliveries(self) -> None:
         try:

@@ -19,6 +19,7 @@ from alerts.route import Routes
 from rollups import merge_state
 from rollups.merge import Merge
 from schemas import codec
+from schemas.cells import Cells
 from schemas.records import AlertTransition, LateRecord, PartialBatch, RollupBatch, SloGroup, SloStatus, short_hash
 from streams import selfmetrics, topics
 from streams.chunk import Record

@@ -30,7 +30,9 @@ def lookup(url: str) -> Lookup | None:
 
     def text_of(schema_id: int) -> str | None:
         try:
-            with urllib.request.urlopen(f"{url.rstrip('/')}/schemas/ids/{schema_id}", timeout=TIMEOUT_S) as answer:  # noqa: S310  # scheme checked above
+            with urllib.request.urlopen(
+                f"{url.rstrip('/')}/schemas/ids/{schema_id}", timeout=TIMEOUT_S
+            ) as answer:  # scheme checked above
                 return str(json.loads(answer.read(MAX_BYTES))["schema"])
         except urllib.error.HTTPError as error:
             if error.code == NOT_FOUND:

@@ -75,7 +75,9 @@ class StateLog:
             try:
                 return int(consumer.committed([place], timeout=HINT_TIMEOUT_S)[0].offset)
             except KafkaException as error:
-                log.info("state_pointer_unknown", topic=self.topic, partition=place.partition, error=error.args[0].str())
+                log.info(
+                    "state_pointer_unknown", topic=self.topic, partition=place.partition, error=error.args[0].str()
+                )
         return OFFSET_INVALID
 
     def _read(self, consumer: Consumer, partition: int, start: int, end: int, deadline: float) -> Loaded:

@@ -61,7 +61,7 @@ def fold(cell: dict[str, Any], value: float, good: bool) -> dict[str, Any]:
 async def aggregate(stream: faust.StreamT[bytes]) -> None:
     """Plain Faust: one event at a time, one table write each."""
     async for value in stream:
-        event = fastavro.schemaless_reader(io.BytesIO(value[SINGLE_OBJECT_HEADER_BYTES:]), EVENT_SCHEMA, None)
+        event: Any = fastavro.schemaless_reader(io.BytesIO(value[SINGLE_OBJECT_HEADER_BYTES:]), EVENT_SCHEMA, None)
         key = event["metric"] + "|" + "|".join(f"{k}={v}" for k, v in sorted(event["labels"].items()))
         windows[key] = fold(windows[key].current(), event["value"], event["outcome"] == 1)
         progress["done"] += 1

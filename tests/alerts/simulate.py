@@ -61,7 +61,12 @@ def times(event_ms: Mapping[int, int], now_ms: int, idle_ms: Mapping[int, int] |
 
 
 def slo_text(
-    name: str = "web", target: str = "0.999", period: str = "30d", kind: str = "web", group_by: str = "[]", extra: str = ""
+    name: str = "web",
+    target: str = "0.999",
+    period: str = "30d",
+    kind: str = "web",
+    group_by: str = "[]",
+    extra: str = "",
 ) -> str:
     """An SLO on outcomes as an OpenSLO document."""
     return f"""
@@ -121,7 +126,12 @@ class Simulation:
         return self.step(rows(), times({self.kind: event_ms}, event_ms + idle_ms + 50, {self.kind: idle_ms}))
 
     def run(
-        self, start_ms: int, end_ms: int, every_ms: int, ratio: float | Callable[[int], float], per_second: float = 100.0
+        self,
+        start_ms: int,
+        end_ms: int,
+        every_ms: int,
+        ratio: float | Callable[[int], float],
+        per_second: float = 100.0,
     ) -> None:
         """Steady traffic with an error ratio, in slices."""
         for time_ms in range(start_ms + every_ms, end_ms + 1, every_ms):
@@ -130,9 +140,7 @@ class Simulation:
             self.at(time_ms, total - bad, total)
 
 
-def fired_after(
-    transitions: Iterable[AlertTransition], since_ms: int, severity: str, long_ms: int
-) -> float | None:
+def fired_after(transitions: Iterable[AlertTransition], since_ms: int, severity: str, long_ms: int) -> float | None:
     """Seconds from `since_ms` to the first transition in which the rule with that long window is exceeded."""
     for transition in transitions:
         for reading in transition.burn:

@@ -45,7 +45,9 @@ def test_each_rule_fires_at_its_ideal_time(ratio: float, long_ms: int, severity:
     assert ideal_s - 0.1 <= fired <= ideal_s * 1.005 + step_ms / SECOND
 
 
-@pytest.mark.parametrize(("target", "ideal_s"), [("0.99", 518.4), ("0.995", 259.2), ("0.9995", 25.92), ("0.9999", 5.184)])
+@pytest.mark.parametrize(
+    ("target", "ideal_s"), [("0.99", 518.4), ("0.995", 259.2), ("0.9995", 25.92), ("0.9999", 5.184)]
+)
 def test_a_full_outage_pages_sooner_the_more_nines_are_promised(target: str, ideal_s: float) -> None:
     simulation = Simulation(only_rule(config_of(slo_text(target=target)), HOUR))
     warm(simulation, START_MS, 2 * HOUR, TRAFFIC)
@@ -89,7 +91,9 @@ def test_severity_rises_and_falls_within_one_alert() -> None:
     warm(simulation, middle, 15 * HOUR, TRAFFIC, 0.005)
     simulation.run(middle, end, 10_000, 1.0, TRAFFIC)
     simulation.run(end, end + 60 * MINUTE, 10_000, 0.0, TRAFFIC)
-    told = [(transition.state, transition.previous_severity, transition.severity) for transition in simulation.transitions]
+    told = [
+        (transition.state, transition.previous_severity, transition.severity) for transition in simulation.transitions
+    ]
     assert told == [("firing", "none", "ticket"), ("firing", "ticket", "page"), ("firing", "page", "ticket")]
     assert len({transition.alert_id for transition in simulation.transitions}) == 1
     assert [transition.number for transition in simulation.transitions] == [1, 2, 3]
@@ -170,7 +174,9 @@ def test_two_failures_of_ten_page_but_one_does_not() -> None:
 
 
 def test_a_transition_explains_itself() -> None:
-    simulation = Simulation(config_of(slo_text(extra=", annotations: {tocsin.dev/runbook: 'https://runbooks.example/x'}")))
+    simulation = Simulation(
+        config_of(slo_text(extra=", annotations: {tocsin.dev/runbook: 'https://runbooks.example/x'}"))
+    )
     warm(simulation, START_MS, 7 * HOUR, TRAFFIC)
     simulation.evaluator.apply(
         rows(), times({0: START_MS}, START_MS), simulation.offset + 1, {0: 5}, {simulation.group.id: ["ab" * 16]}

@@ -16,7 +16,16 @@ def scalar(text: str) -> Scalar:
 
 
 @pytest.mark.parametrize(
-    ("text", "ms"), [("30d", 2_592_000_000), ("5m", 300_000), ("2w", 1_209_600_000), ("10s", 10_000), ("1M", None), ("h", None), ("-1h", None)]
+    ("text", "ms"),
+    [
+        ("30d", 2_592_000_000),
+        ("5m", 300_000),
+        ("2w", 1_209_600_000),
+        ("10s", 10_000),
+        ("1M", None),
+        ("h", None),
+        ("-1h", None),
+    ],
 )
 def test_durations(text: str, ms: int | None) -> None:
     sheet = Sheet("x")

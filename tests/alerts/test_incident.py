@@ -30,7 +30,9 @@ def test_a_rise_takes_an_acknowledgement_back() -> None:
 
 def test_there_is_a_reason_for_every_change_told_or_not() -> None:
     assert set(REASONS) == set(Change)
-    assert all(reason_for(change, told, wanted).text for change in Change for told in (True, False) for wanted in (True, False))
+    assert all(
+        reason_for(change, told, wanted).text for change in Change for told in (True, False) for wanted in (True, False)
+    )
     assert reason_for(Change.ENDED, told=False, wanted=False).action == ""
     assert reason_for(Change.ROSE, told=False, wanted=True).action == "trigger"
 

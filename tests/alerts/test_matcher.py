@@ -39,7 +39,9 @@ def test_an_absent_label_is_empty() -> None:
     assert not holds("route=~.+", {})
 
 
-@pytest.mark.parametrize("text", ["route", "=x", "route==~(", "route=~(", "route=~(a*)*", "route=~(a|a)+", "a=~" + "x" * 300])
+@pytest.mark.parametrize(
+    "text", ["route", "=x", "route==~(", "route=~(", "route=~(a*)*", "route=~(a|a)+", "a=~" + "x" * 300]
+)
 def test_a_bad_matcher_is_a_problem(text: str) -> None:
     sheet = Sheet("x")
     found = parse(sheet, Mark(3, 4), text)

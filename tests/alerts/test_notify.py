@@ -23,7 +23,14 @@ ROUTES = Routes(
 
 
 def transition(
-    number: int, severity: str, previous: str = "none", *, alert: str = "a-1", slo: str = "web", frozen: bool = False, **labels: str
+    number: int,
+    severity: str,
+    previous: str = "none",
+    *,
+    alert: str = "a-1",
+    slo: str = "web",
+    frozen: bool = False,
+    **labels: str,
 ) -> AlertTransition:
     return AlertTransition(
         transition_id=f"{alert}/{number}", alert_id=alert, number=number, slo=slo, objective=0, labels=labels,
@@ -58,7 +65,10 @@ def test_a_burn_is_told_when_it_begins_rises_and_ends() -> None:
     effects = notifier.apply(transition(1, "ticket"), 10)
     assert told(effects) == [("webhook", "trigger")]
     assert states(effects) == [("open", "ticket", "first alert")]
-    assert told(notifier.apply(transition(2, "page", "ticket"), 20)) == [("webhook", "update"), ("pagerduty", "trigger")]
+    assert told(notifier.apply(transition(2, "page", "ticket"), 20)) == [
+        ("webhook", "update"),
+        ("pagerduty", "trigger"),
+    ]
     assert [incident.told for incident in notifier.open.values()] == [["webhook", "pagerduty"]]
     effects = notifier.apply(transition(3, "ticket", "page"), 30)
     assert (told(effects), states(effects)) == ([], [("open", "ticket", "severity fell")])
@@ -155,7 +165,9 @@ def test_the_same_log_gives_the_same_ids() -> None:
     log = [transition(1, "ticket"), transition(2, "page", "ticket"), transition(3, "none", "page")]
     one, two = Notifier(ROUTES), Notifier(ROUTES)
     assert [one.apply(item, 5) for item in log] == [two.apply(item, 5) for item in log]
-    ids = [e.notification_id for item in log for e in Notifier(ROUTES).apply(item, 5) if isinstance(e, NotificationRecord)]
+    ids = [
+        e.notification_id for item in log for e in Notifier(ROUTES).apply(item, 5) if isinstance(e, NotificationRecord)
+    ]
     assert len(set(ids)) == len(ids)
 
 

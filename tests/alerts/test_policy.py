@@ -39,7 +39,9 @@ def test_a_rule_above_the_ceiling_can_never_fire() -> None:
 
 def test_a_bad_policy_file_names_all_its_mistakes() -> None:
     text = "name: x\nperiod: 30d\nwilson_z: 2\ncoverage_share: 0.5\nfreshness: 60s\nrules:\n"
-    text += "  - {severity: pager, long: 1h, short: 5m, factor: 14}\n  - {severity: page, long: 5m, short: 1h, factor: 0}\n"
+    text += (
+        "  - {severity: pager, long: 1h, short: 5m, factor: 14}\n  - {severity: page, long: 5m, short: 1h, factor: 0}\n"
+    )
     policy, sheet = parse_policy(text, "x.yaml")
     assert policy is None
     assert [problem.line for problem in sheet.problems] == [7, 8]

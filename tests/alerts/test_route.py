@@ -34,7 +34,9 @@ def routes_of(text: str) -> Routes:
         ({"severity": "page", "slo": "vehicle-x"}, ("log", "pagerduty", "webhook")),
     ],
 )
-def test_the_first_route_that_matches_decides_unless_it_goes_on(labels: dict[str, str], channels: tuple[str, ...]) -> None:
+def test_the_first_route_that_matches_decides_unless_it_goes_on(
+    labels: dict[str, str], channels: tuple[str, ...]
+) -> None:
     assert routes_of(GOOD).channels(labels) == channels
 
 

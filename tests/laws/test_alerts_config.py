@@ -10,7 +10,9 @@ from alerts.route import parse_routes
 from tests.alerts.simulate import slo_text
 
 GOOD = slo_text()
-PIECES = st.sampled_from(["{", "}", "[", "]", "&a", "*a", ": ", "- ", "\n", "'", "!!python/object:os.system", "0.5", "?", "\t", "|", "%"])
+PIECES = st.sampled_from(
+    ["{", "}", "[", "]", "&a", "*a", ": ", "- ", "\n", "'", "!!python/object:os.system", "0.5", "?", "\t", "|", "%"]
+)
 
 
 @settings(max_examples=150, deadline=None)

@@ -19,7 +19,7 @@ def test_a_docstring_is_the_message():
 
 @pytest.mark.parametrize("kind", [kind for kind in vars(errors).values() if isinstance(kind, type)])
 def test_each_error_can_be_said(kind):
-    facts = {name: "x" for name in ("place", "fence", "low", "high", "missing", "reason", "begins")}
+    facts = dict.fromkeys(("place", "fence", "low", "high", "missing", "reason", "begins"), "x")
     if issubclass(kind, errors.ShellError):
         assert "{" not in str(kind(**facts))
 

@@ -28,7 +28,7 @@ async def test_all_of_a_set_is_acknowledged_before_it_is_settled(bootstrap, uniq
 async def test_an_unreachable_broker_fails_the_set_after_the_timeout():
     producer = Producer(NOWHERE, 1.0)
     sent = producer.send([Outgoing("topic", b"k", b"v", 0)])
-    with pytest.raises(DeliveryFailed, match="topic|unacknowledged"):
+    with pytest.raises(DeliveryFailed, match=r"topic|unacknowledged"):
         await asyncio.wait_for(producer.settled(sent), 10)
 
 

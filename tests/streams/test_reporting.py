@@ -1,5 +1,7 @@
 """Reports to Sentry: off without a DSN; no payload, no local variable, no secret in what would be sent."""
 
+from typing import ClassVar
+
 import pytest
 import sentry_sdk
 from sentry_sdk.envelope import Envelope
@@ -7,12 +9,11 @@ from sentry_sdk.transport import Transport
 
 from streams import reporting
 
-
 SECRET = "hunter" + str(2)
 
 
 class Caught(Transport):
-    events: list[dict] = []
+    events: ClassVar[list[dict]] = []
 
     def capture_envelope(self, envelope: Envelope) -> None:
         self.events.append(envelope.get_event())

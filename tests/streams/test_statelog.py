@@ -1,5 +1,6 @@
 """The state log on a real broker: found again, torn, handed over, pointed at, in time or not at all."""
 
+import asyncio
 import time
 
 import pytest
@@ -67,7 +68,7 @@ async def test_the_pointer_spares_the_old_log_and_a_wrong_one_costs_only_time(lo
         await owner.write(fence, b"%d" % fence)
     deadline = time.monotonic() + 10
     while pointer(log) != 28 and time.monotonic() < deadline:  # the commit is not waited for
-        time.sleep(0.05)
+        await asyncio.sleep(0.05)
     assert pointer(log) == 28
     loaded = await log.load(1)
     assert (loaded.snapshot.fence, len(loaded.keys)) == (29, 2)

@@ -54,7 +54,7 @@ def test_arrival_is_stamped_by_the_broker_and_state_is_compacted():
 
 def test_an_unreachable_broker_is_an_answer(monkeypatch):
     monkeypatch.setattr(topics, "TIMEOUT_S", 0.5)
-    with pytest.raises(topics.TopicsUnavailable, match="127.0.0.1:9"):
+    with pytest.raises(topics.TopicsUnavailable, match=r"127\.0\.0\.1:9"):
         topics.ensure("127.0.0.1:9", 2)
-    with pytest.raises(topics.TopicsUnavailable, match="127.0.0.1:9"):
+    with pytest.raises(topics.TopicsUnavailable, match=r"127\.0\.0\.1:9"):
         topics.drift("127.0.0.1:9", 2)

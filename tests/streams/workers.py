@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from tests.streams.broker import fill, make_topic, truth
 from tests.streams.tiny import Facts
@@ -43,7 +44,7 @@ class Fleet:
         self.workers: list[subprocess.Popen[bytes]] = []
         self.expected = {partition: [0, 0] for partition in range(PARTITIONS)}  # count, sum
 
-    def __enter__(self) -> Fleet:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
