@@ -205,6 +205,18 @@ def test_rows_of_a_worker_that_catches_up_are_older_than_the_time_that_comes_wit
     assert not one.merge.counters["beyond_horizon"]
 
 
+@pytest.mark.parametrize("window_ms", [60_000, 300_000])
+def test_a_short_horizon_forgets_nothing_that_a_longer_window_needs(window_ms):
+    lateness = dataclasses.replace(LATENESS, lateness_ms=(0,) * 4, horizon_ms=(0,) * 4)
+    story = Story(Merge(0, 1, lateness, NOW))
+    found = []
+    for pane in range(0, window_ms + 20_000, PANE_MS):
+        story.tell(0, pane + 11_000, (0, T0 + pane, pane, 0, value(1.0)))
+        found += story.heard(window_ms)
+    assert found == [(0, 0, window_ms // PANE_MS, FINAL)]
+    assert len(story.merge.kinds[WEB].panes) < 10
+
+
 def test_what_has_not_left_yet_is_not_forgotten(one):
     one.tell(0, 12_000, (0, T0, 5, 0, value(1.0)))
     one.tell(0, 9_000_000)
@@ -260,6 +272,8 @@ def test_slo_cells_answer_differences(two):
     assert (two.step.slo.good // UNIT).tolist() == [0]
     assert (two.step.slo.total // UNIT).tolist() == [2]
     two.tell(0, 0, slo=((T0, 6, 3, 5),))
+    assert len(two.step.slo.group) == 0
+    two.tell(0, 0, slo=((T0, 7, 3, 6),))
     assert len(two.step.slo.group) == 0
     assert two.step.as_of == {0: 0, 1: 0}
 
