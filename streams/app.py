@@ -19,7 +19,7 @@ from alerts.selection import Selection
 from schemas.telemetry import TelemetryDecoder
 from sinks.channels import Channels, read_channels
 from sinks.delivery import Delivery, HttpExchange
-from streams import decompression, health, reporting, topics
+from streams import commands, decompression, health, reporting, topics
 from streams.aggregate import AggregateStep
 from streams.merge import MergeStep
 from streams.notify import NotifyStep
@@ -107,6 +107,7 @@ class Worker:
         decompression.bound(settings.max_decompressed_bytes)
         for stage in self.stages:
             self._agent(stage)
+        self._commands()
         app.task(self.watchdog.run)
         app.task(self._deliveries)
         if settings.health_port:
@@ -116,6 +117,16 @@ class Worker:
         """An attempt was settled: say so in the log soon."""
         self._by_topic[topics.ALERTS].hurry()
 
+    def _commands(self) -> None:
+        async def agent(stream: faust.StreamT[object]) -> None:
+            await commands.forward(stream.noack().events(), self.producer)
+
+        self.app.agent(self._raw(topics.COMMANDS), name="streams.commands")(agent)
+
+    def _raw(self, topic: str) -> faust.TopicT:
+        """A topic as bytes: what they mean is for the rooms to say."""
+        return self.app.topic(topic, key_serializer="raw", value_serializer="raw", partitions=self.settings.partitions)
+
     async def _deliveries(self) -> None:
         try:
             await self.delivery.run()
@@ -123,17 +134,13 @@ class Worker:
             await self.exchange.close()
 
     def _agent(self, stage: Stage[Step]) -> None:
-        channel = self.app.topic(
-            stage.topic, key_serializer="raw", value_serializer="raw", partitions=self.settings.partitions
-        )
-
         async def agent(stream: faust.StreamT[object]) -> None:
             await stage.consume(stream.noack().events())
 
         async def checkpoints() -> None:
             await stage.checkpoints(lambda: self.app.should_stop)
 
-        self.app.agent(channel, name=f"streams.{stage.name}")(agent)
+        self.app.agent(self._raw(stage.topic), name=f"streams.{stage.name}")(agent)
         self.app.task(checkpoints)
 
 
