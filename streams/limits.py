@@ -19,6 +19,9 @@ FREE_UNFOLD_BYTES: Final = 4 << 20
 #: Bytes handed over by one fetch of one partition, so that many full batches in one response stay bounded too.
 MAX_FETCH_BYTES: Final = 32 << 20
 
+#: How long a broker may hold an answer that has no records yet; ten questions a second when all is idle.
+FETCH_WAIT_MS: Final = 100
+
 # -- output
 
 QUEUE_RECORDS: Final = 500_000

@@ -67,7 +67,7 @@ async def test_the_pointer_spares_the_old_log_and_a_wrong_one_costs_only_time(lo
     for fence in range(30):
         await owner.write(fence, b"%d" % fence)
     deadline = time.monotonic() + 10
-    while pointer(log) != 28 and time.monotonic() < deadline:  # the commit is not waited for
+    while pointer(log) != 28 and time.monotonic() < deadline:  # noqa: ASYNC110  # the commit is not waited for
         await asyncio.sleep(0.05)
     assert pointer(log) == 28
     loaded = await log.load(1)
