@@ -1,9 +1,8 @@
 """Figures of the README: rewrites the tables between its markers from what was measured, and from nothing else.
 
-    python -m bench.figures [--verify FILE]     FILE holds the output of `make demo-verify`; its last line is kept
-
-What: bench/results/latest.json and bench/results/demo-verify.json to two Markdown tables. Why: a figure that is copied
-by hand is wrong after the next change. It refuses to invent: what was not measured is shown as not measured.
+What: bench/results/latest.json and demo-verify.json beside it to two Markdown tables; `--verify FILE` takes the latter
+from the last line of the output of `make demo-verify`. Why: a figure that is copied by hand is wrong after the next
+change. It refuses to invent: what was not measured is shown as not measured.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ def measured(figures: dict[str, object]) -> list[str]:
 
 def rewritten(text: str, lines: list[str]) -> str:
     """The page with these lines between the markers. Raises ValueError where a marker is missing."""
-    return "\n".join([text[: text.index(BEGIN)] + BEGIN, *lines, text[text.index(END) :]])
+    return "\n".join([text[: text.index(BEGIN)] + BEGIN, "", *lines, "", text[text.index(END) :]])
 
 
 def main(arguments: list[str]) -> None:
