@@ -50,7 +50,7 @@ class Lateness:
     """Time bounds by kind of source, in ms, index = SourceKind. Settings of the shell; defaults of the design."""
 
     lateness_ms: tuple[int, int, int, int] = (5_000, 5_000, 300_000, 30_000)
-    horizon_ms: tuple[int, int, int, int] = (600_000, 600_000, 3_600_000, 600_000)
+    horizon_ms: tuple[int, int, int, int] = (120_000, 120_000, 3_600_000, 120_000)
     grace_ms: int = 2_000
     future_ms: int = 60_000
 

@@ -10,7 +10,7 @@ import pytest
 from rollups.aggregate import Aggregate, Drained
 from rollups.aggregate_state import restore, snapshot
 from rollups.intake import LateRow
-from rollups.limits import NEVER, Limits
+from rollups.limits import NEVER, Lateness, Limits
 from rollups.packing import CorruptState
 from rollups.series import OVERFLOW_LABEL
 from schemas.cells import FLAG_LATE, FLAG_SLO, Cells
@@ -63,7 +63,7 @@ def test_a_measurement_for_a_closed_pane_leaves_as_a_late_row_of_its_record() ->
 
 
 def test_too_late_and_future_rows_are_named_by_their_record() -> None:
-    aggregate = Aggregate(0, 1, no_feeds)
+    aggregate = Aggregate(0, 1, no_feeds, lateness=Lateness(horizon_ms=(600_000, 600_000, 3_600_000, 600_000)))
     feed(
         aggregate,
         record(1, 1_000_000, append_ms=T0 + 1_000_000),
