@@ -16,7 +16,7 @@ from streams import errors
 from streams.settings import Settings
 from streams.snapshots import Snapshot
 from streams.statelog import Loaded
-from tests.streams.test_stage import Ended, World
+from tests.streams.stand_ins import Ended, World
 from tests.streams.test_transport import (
     ONE,
     Bare,
