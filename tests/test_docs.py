@@ -161,11 +161,21 @@ def test_a_rooms_page_lists_its_files(room: str) -> None:
     assert not there - set(listed), f"docs/rooms/{room}.md does not list: {sorted(there - set(listed))}"
 
 
+def as_written(default: object) -> str:
+    """A default as an operator writes it into the environment."""
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    if isinstance(default, float) and default.is_integer():
+        return str(int(default))
+    return str(default).lower() if isinstance(default, bool) else "(none)" if default in (None, "") else str(default)
+
+
 def test_the_operators_page_lists_every_setting_and_metric() -> None:
     settings = pytest.importorskip("streams.settings")
     text = (ROOT / "docs" / "howto" / "operate.md").read_text(encoding="utf-8")
-    listed = set(re.findall(r"^\| `(TOCSIN_[A-Z_]+)` \|", text, re.MULTILINE))
-    assert listed == {f"{settings.PREFIX}{name.upper()}" for name in settings.Settings.model_fields}
+    listed = dict(re.findall(r"^\| `(TOCSIN_[A-Z_]+)` \| ([^|]*) \|", text, re.MULTILINE))
+    fields = settings.Settings.model_fields
+    assert listed == {f"{settings.PREFIX}{name.upper()}": as_written(field.default) for name, field in fields.items()}
     source = (ROOT / "streams" / "selfmetrics.py").read_text(encoding="utf-8")
     metrics = set(re.findall(r'"(tocsin_[a-z_]+)"', source))
     assert metrics == set(re.findall(r"^\| `(tocsin_[a-z_]+)` \|", text, re.MULTILINE))
