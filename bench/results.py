@@ -1,12 +1,14 @@
 """Figures: medians of repeated runs, their spread, a printed table and the JSON beside it.
 
-A figure is only ever what was measured in this run; nothing is carried over from an earlier file but figures that this
-run did not touch, which keep their own date.
+What: a named result with its samples, its goal and what it is held against; the table; the file. Why a spread: on a
+shared machine one run says little. It refuses to carry over: a figure is what was measured in this run, and those that
+this run did not touch keep their own date.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 import os
 import pathlib
@@ -15,18 +17,25 @@ import statistics
 from collections.abc import Sequence
 from importlib import metadata
 
+import psutil
+
 RESULTS = pathlib.Path(__file__).parent / "results"
+PACKAGES = ("faust-streaming", "aiokafka", "confluent-kafka", "numpy", "fastavro")
 
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """One named result. `value` is the median of `samples`; `goal` a comparison such as '>= 150000'."""
+    """One named result. `value` is the median of `samples`, one a run; `goal` a comparison such as '>= 150000'."""
 
     name: str
     unit: str
     samples: tuple[float, ...]
     goal: str = ""
-    baseline: str = ""
+    baseline: str = ""  # what it is held against, and what one has to know to read it
+
+    def __post_init__(self) -> None:
+        if not self.samples:
+            raise ValueError(f"{self.name} has no samples")
 
     @property
     def value(self) -> float:
@@ -39,7 +48,7 @@ class Figure:
         if not self.goal:
             return None
         sign, bound = self.goal.split()
-        return self.value >= float(bound) if sign == ">=" else self.value <= float(bound)
+        return {">=": self.value >= float(bound), "<=": self.value <= float(bound)}[sign]
 
     def row(self) -> dict[str, object]:
         """The JSON form."""
@@ -57,34 +66,50 @@ class Figure:
 
 def machine() -> dict[str, object]:
     """What the figures were measured on."""
-    packages = ("faust-streaming", "aiokafka", "confluent-kafka", "numpy", "fastavro")
     return {
         "cores": os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "python": platform.python_version(),
         "system": platform.system(),
-        "processor": platform.machine(),
-        "packages": {name: metadata.version(name) for name in packages},
+        "processor": processor(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
     }
 
 
-def write(figures: Sequence[Figure], name: str = "latest") -> pathlib.Path:
-    """Merge the figures into bench/results/<name>.json and answer its path."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    known |= {figure.name: figure.row() for figure in figures}
+def processor() -> str:
+    """The processor's name where the system tells it, else its architecture."""
+    facts = pathlib.Path("/proc/cpuinfo")
+    lines = facts.read_text(encoding="utf-8").splitlines() if facts.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def write(figures: Sequence[Figure], mode: str, path: pathlib.Path | None = None) -> pathlib.Path:
+    """Merge the figures into the file (bench/results/latest.json) and answer its path. `mode`: full or quick."""
+    path = path or RESULTS / "latest.json"
+    path.parent.mkdir(exist_ok=True)
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    known |= {figure.name: figure.row() | {"mode": mode, "measured": today} for figure in figures}
     known["machine"] = machine()
-    path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return path
+
+
+def number(value: float) -> str:
+    """As people read it."""
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:,.3f}"
 
 
 def table(figures: Sequence[Figure]) -> str:
     """The figures as lines of text."""
-    lines = [f"{'figure':32} {'median':>14} {'min':>14} {'max':>14} {'runs':>4}  {'goal':16} unit"]
+    lines = [f"{'figure':28} {'median':>12} {'lowest':>12} {'highest':>12} {'runs':>4}  {'goal':11} unit"]
     for figure in figures:
         mark = {True: "reached", False: "MISSED", None: ""}[figure.reached]
+        spread = f"{number(figure.value):>12} {number(min(figure.samples)):>12} {number(max(figure.samples)):>12}"
         lines.append(
-            f"{figure.name:32} {figure.value:14,.3f} {min(figure.samples):14,.3f} {max(figure.samples):14,.3f} "
-            f"{len(figure.samples):4}  {figure.goal:16} {figure.unit} {mark}"
+            f"{figure.name:28} {spread} {len(figure.samples):4}  {figure.goal:11} {figure.unit} {mark}".rstrip()
         )
+        if figure.baseline:
+            lines.append(f"    {figure.baseline}")
     return "\n".join(lines)

@@ -1,11 +1,14 @@
 """The rig: a broker of its own, fresh topics, worker processes and their metrics.
 
-Every run starts from empty derived topics and state; what is published stays. Refuses to measure a worker that ended.
+What: one embedded broker for a whole suite, topics made anew for each run, `python -m streams worker` as the process
+under test, watched from outside through its own /metrics. Why: what an operator runs is what is measured. It refuses
+to measure a worker that ended, and to end a process that it did not start.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import socket
@@ -20,12 +23,13 @@ from collections.abc import Callable, Iterator, Mapping
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.workloads import PARTITIONS
 from local.kafka import EmbeddedBroker
 from streams import topics
 
 ROOT = pathlib.Path(__file__).parent.parent
-PARTITIONS = 4
 TIMEOUT_S = 180.0
+ANSWER_S = 5.0
 SLOS = ROOT / "bench" / "slos.yaml"
 
 
@@ -41,55 +45,90 @@ def await_that(condition: Callable[[], bool], what: str, timeout_s: float = TIME
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {timeout_s} s: {what}")
+            raise TimeoutError(f"not within {timeout_s:.0f} s: {what}")
         time.sleep(every_s)
+
+
+def environment() -> dict[str, str]:
+    """Of a child process of ours: what this one has, and where the rooms are."""
+    path = [str(ROOT), str(ROOT / "client" / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+
+
+class Metrics(dict[str, float]):
+    """One look at a worker's metrics: sums by 'name', 'name{label value}' and 'name{value,value}'; absent is 0."""
+
+    def __missing__(self, key: str) -> float:
+        return 0.0
+
+    @classmethod
+    def parse(cls, text: str) -> Metrics:
+        """From Prometheus' text form."""
+        found = cls()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                values = list(sample.labels.values())
+                names = {sample.name, *(f"{sample.name}{{{value}}}" for value in (*values, ",".join(values)))}
+                for name in names:
+                    found[name] += sample.value
+        return found
 
 
 class Worker:
     """One worker process."""
 
-    def __init__(self, bootstrap: str, name: str, log: pathlib.Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, bootstrap: str, application: str, log: pathlib.Path, settings: Mapping[str, str]) -> None:
         self.port = free_port()
-        path = os.pathsep.join([str(ROOT), str(ROOT / "client" / "src")])
         own = {
-            "PYTHONPATH": path,
             "TOCSIN_BOOTSTRAP": bootstrap,
-            "TOCSIN_APPLICATION": name,
+            "TOCSIN_APPLICATION": application,
             "TOCSIN_PARTITIONS": str(PARTITIONS),
             "TOCSIN_HEALTH_PORT": str(self.port),
             "TOCSIN_SLO_PATH": str(SLOS),
         }
         self.log = log
+        self.peak_mb = 0.0
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams", "worker"], env={**os.environ, **own, **settings}, stdout=out, stderr=out
+                [sys.executable, "-m", "streams", "worker"],
+                env={**environment(), **own, **settings},
+                stdout=out,
+                stderr=out,
             )
 
-    def metrics(self) -> dict[str, float]:
-        """Sums of the worker's metrics by 'name' and by 'name{label value}'; empty while it does not answer."""
+    def _get(self, path: str) -> str:
+        """An answer of its health server; empty while there is none. Raises RuntimeError when the worker ended."""
         if self.process.poll() is not None:
-            raise RuntimeError(f"the worker ended with {self.process.returncode}; its log is {self.log}")
+            end = self.log.read_text(encoding="utf-8", errors="replace")[-2_000:]
+            raise RuntimeError(f"the worker ended with {self.process.returncode}; the end of its log:\n{end}")
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
-                text = answer.read().decode()
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=ANSWER_S) as answer:
+                return str(answer.read().decode())
         except (urllib.error.URLError, OSError):
-            return {}
-        found: dict[str, float] = {}
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                found[sample.name] = found.get(sample.name, 0.0) + sample.value
-                for value in sample.labels.values():
-                    found[f"{sample.name}{{{value}}}"] = found.get(f"{sample.name}{{{value}}}", 0.0) + sample.value
-        return found
+            return ""
 
-    def accepted(self) -> float:
-        """Measurements applied so far."""
-        return self.metrics().get("tocsin_measurements_total{accepted}", 0.0)
+    def metrics(self) -> Metrics:
+        """Its metrics now; empty while it does not answer. Notes the highest resident memory seen on the way."""
+        self.peak_mb = max(self.peak_mb, self.rss_mb)
+        return Metrics.parse(self._get("/metrics"))
+
+    def ready(self) -> bool:
+        """Whether everything assigned is restored and near its end, and something is assigned."""
+        text = self._get("/readyz")
+        return bool(text) and bool(json.loads(text)["lag"])
+
+    def partitions(self, stage: str) -> set[int]:
+        """The partitions of a stage that it holds."""
+        found = self.metrics()
+        return {p for p in range(PARTITIONS) if f"tocsin_lag_records{{{stage},{p}}}" in found}
 
     @property
     def rss_mb(self) -> float:
-        """Resident memory."""
-        return psutil.Process(self.process.pid).memory_info().rss / 1e6
+        """Resident memory, MB; 0 for a process that has ended."""
+        try:
+            return float(psutil.Process(self.process.pid).memory_info().rss) / 1e6
+        except psutil.NoSuchProcess:
+            return 0.0
 
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""
@@ -101,25 +140,31 @@ class Rig:
     """A broker with our topics."""
 
     def __init__(self, directory: pathlib.Path, broker: EmbeddedBroker) -> None:
-        self.directory, self.broker, self.bootstrap = directory, broker, broker.bootstrap
+        self.directory, self.bootstrap = directory, broker.bootstrap
         self._runs = 0
 
     def fresh(self, *, keep_telemetry: bool) -> None:
         """Empty topics; telemetry too unless it is kept."""
         admin = topics.admin(self.bootstrap)
-        names = [t.name for t in topics.TOPICS if not (keep_telemetry and t.name == topics.TELEMETRY)]
         known = set(admin.list_topics(timeout=10).topics)
-        for answer in admin.delete_topics([name for name in names if name in known]).values():
-            answer.result(30)
-        await_that(lambda: not set(names) & set(admin.list_topics(timeout=10).topics), "topics are deleted")
+        gone = [t.name for t in topics.TOPICS if not (keep_telemetry and t.name == topics.TELEMETRY)]
+        gone = [name for name in gone if name in known]
+        if gone:
+            for answer in admin.delete_topics(gone).values():
+                answer.result(30)
+            await_that(lambda: not set(gone) & set(admin.list_topics(timeout=10).topics), "topics are deleted")
         topics.ensure(self.bootstrap, PARTITIONS)
 
-    @contextlib.contextmanager
-    def worker(self, application: str = "", **settings: str) -> Iterator[Worker]:
-        """A worker that is killed at the end."""
+    def name(self, what: str) -> str:
+        """A name that no run of this rig has had."""
         self._runs += 1
-        name = application or f"bench-{self._runs}"
-        worker = Worker(self.bootstrap, name, self.directory / f"worker-{self._runs}.log", settings)
+        return f"bench-{what}-{self._runs}"
+
+    @contextlib.contextmanager
+    def worker(self, application: str = "", settings: Mapping[str, str] | None = None) -> Iterator[Worker]:
+        """A worker that is killed at the end. `application`: the group that it joins; empty: one of its own."""
+        name = self.name("worker")
+        worker = Worker(self.bootstrap, application or name, self.directory / f"{name}.log", settings or {})
         try:
             yield worker
         finally:
@@ -129,7 +174,7 @@ class Rig:
 @contextlib.contextmanager
 def rig() -> Iterator[Rig]:
     """A rig in a folder of its own, taken down at the end."""
-    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-", ignore_cleanup_errors=True) as folder:
         directory = pathlib.Path(folder)
         with EmbeddedBroker(directory / "kafka") as broker:
             yield Rig(directory, broker)

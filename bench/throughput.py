@@ -1,80 +1,142 @@
 """Throughput: how fast one worker takes what is already in the log, full path, durable state on.
 
-The rate is that of the middle of the run: from the first sample after `warm` of the load to the first after `until`, so
-that start-up and the tail are left out. The same rule holds for the peer.
+What: a worker starts on a full log; decode, aggregate, merge, SLO evaluation, rollups, snapshots and alerts all run in
+it, as in production. The rate is that of the middle: from the first sample after `WARM` of the load (and after all
+series have been seen) to the first after `UNTIL`, so that start-up and tail are left out. The same rule holds for the
+peer. Why its own counter: it moves at checkpoints, when what it counts is handed to Kafka. It refuses a rate whose
+measurements are not found again in the rollups.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
-import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
-from bench.rig import PARTITIONS, ROOT, Rig, await_that
-from bench.workloads import Load
+from bench.outcome import check_account, settle
+from bench.rig import Metrics, Rig, await_that, environment
+from bench.workloads import PARTITIONS, Load
 from streams import topics
 
-WARM, UNTIL = 0.3, 0.97
-SAMPLE_S = 0.1
-FAUST_SECONDS = 25.0
+WARM, UNTIL = 0.25, 0.97
+SAMPLE_S = 0.2
+RUN_S = 400.0
+PEER_START_S = 120.0
+
+ACCEPTED = "tocsin_measurements_total{accepted}"
+SERIES = "tocsin_series"
+#: What the worker says that it spent its time on, in seconds.
+COSTS = {
+    "aggregate": "tocsin_apply_seconds_total{aggregate}",
+    "merge": "tocsin_apply_seconds_total{merge}",
+    "snapshots": "tocsin_snapshot_seconds_sum",
+    "checkpoints (waits included)": "tocsin_checkpoint_seconds_sum",
+}
+
+Sample = tuple[float, float]  # (seconds, measurements done)
 
 
-def middle_rate(done: Callable[[], float], total: int, timeout_s: float = 300.0) -> float:
-    """Events a second between `WARM` and `UNTIL` of the load."""
-    samples: list[tuple[float, float]] = []
+@dataclasses.dataclass(frozen=True)
+class Rate:
+    """One run of one worker."""
 
-    def enough() -> bool:
-        samples.append((time.perf_counter(), done()))
-        return samples[-1][1] >= total * UNTIL
+    per_s: float
+    rss_mb: float  # when all is done
+    peak_mb: float
+    warm_s: float  # from the first measurement to where the middle begins
+    costs: dict[str, float]
 
-    await_that(enough, f"{total * UNTIL:.0f} measurements applied", timeout_s, SAMPLE_S)
-    first = next(sample for sample in samples if sample[1] >= total * WARM)
-    last = samples[-1]
-    if last[1] == first[1]:  # one step took it all: count it from the sample before
-        first = samples[max(0, samples.index(first) - 1)]
+    def line(self) -> str:
+        """In words."""
+        spent = ", ".join(f"{name} {seconds:.1f}" for name, seconds in self.costs.items())
+        memory = f"{self.rss_mb:.0f} MB resident, {self.peak_mb:.0f} at most"
+        return f"{self.per_s:,.0f}/s; {memory}; warm after {self.warm_s:.1f} s; seconds in {spent}"
+
+
+def changes(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples at which the count moved, and the first."""
+    return [s for place, s in enumerate(samples) if place == 0 or s[1] != samples[place - 1][1]]
+
+
+def middle_rate(samples: Sequence[Sample], begin: float, until: float) -> float:
+    """Measurements a second from the first sample with at least `begin` of them to the first with at least `until`.
+
+    Raises ValueError when both are the same sample: the load is too small for a rate.
+    """
+    moved = changes(samples)
+    first = next(sample for sample in moved if sample[1] >= begin)
+    last = next(sample for sample in moved if sample[1] >= until)
+    if last[0] <= first[0]:
+        raise ValueError("the load is too small: one step took all of it")
     return (last[1] - first[1]) / (last[0] - first[0])
 
 
-def tocsin_rate(rig: Rig, load: Load) -> tuple[float, float]:
-    """(measurements a second, resident MB at the end) of one worker on what is published."""
+def tocsin_rate(rig: Rig, load: Load) -> Rate:
+    """One worker on what is published. Raises WrongOutcome."""
     rig.fresh(keep_telemetry=True)
     with rig.worker() as worker:
-        rate = middle_rate(worker.accepted, load.measurements)
-        await_that(lambda: worker.accepted() >= load.measurements, "all measurements applied")
-        return rate, worker.rss_mb
+        samples: list[Sample] = []
+        warm: list[float] = []
+        found = Metrics()
+
+        def done() -> bool:
+            nonlocal found
+            found = worker.metrics()
+            samples.append((time.perf_counter(), found[ACCEPTED]))
+            seen = found[SERIES] >= load.warming or not load.warm_up
+            if not warm and seen and found[ACCEPTED] >= load.measurements * WARM:
+                warm.append(found[ACCEPTED])
+            return found[ACCEPTED] >= load.measurements
+
+        await_that(done, f"{load.measurements:,} measurements applied", RUN_S, SAMPLE_S)
+        rate = middle_rate(samples, warm[0], load.measurements * UNTIL)
+        costs = {name: found[metric] for name, metric in COSTS.items()}
+        check_account(settle(rig.bootstrap, [worker], load.measurements), load.measurements)
+        began = next(at for at, count in samples if count)
+        warm_s = next(at for at, count in samples if count >= warm[0]) - began
+        return Rate(rate, worker.rss_mb, worker.peak_mb, warm_s, costs)
 
 
-def faust_rate(rig: Rig, run: int) -> float:
+def faust_rate(rig: Rig, seconds: float) -> float:
     """Events a second of plain Faust on the same topic, over a bounded time: its rate does not depend on the total."""
-    env = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
+    own = {
         "BENCH_BOOTSTRAP": rig.bootstrap,
         "BENCH_TOPIC": topics.TELEMETRY,
         "BENCH_PARTITIONS": str(PARTITIONS),
-        "BENCH_GROUP": f"plain-faust-{run}",
+        "BENCH_GROUP": rig.name("plain-faust"),
     }
     command = [sys.executable, "-m", "bench.peers.plain_faust", "worker", "-l", "error"]
-    process = subprocess.Popen(command, env=env, cwd=rig.directory, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    samples: list[tuple[float, int]] = []
+    with _reported(command, own, rig) as done:
+        await_that(lambda: done()[-1][1] > 0, "plain Faust begins", PEER_START_S)
+        begun = time.perf_counter()
+        await_that(lambda: time.perf_counter() - begun > seconds, "time is up", seconds + 10)
+        busy = [sample for sample in done() if sample[1]]
+    return (busy[-1][1] - busy[0][1]) / (busy[-1][0] - busy[0][0])
+
+
+@contextlib.contextmanager
+def _reported(command: list[str], own: dict[str, str], rig: Rig) -> Iterator[Callable[[], list[Sample]]]:
+    """A peer that prints JSON lines with what it has done; killed at the end."""
+    samples: list[Sample] = [(time.perf_counter(), 0.0)]
+    with (rig.directory / f"{own['BENCH_GROUP']}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env=environment() | own, cwd=rig.directory, stdout=subprocess.PIPE, stderr=log
+        )
 
     def read() -> None:
         for line in process.stdout or ():
             if line.startswith(b"{"):
-                samples.append((time.perf_counter(), json.loads(line)["done"]))
+                done = float(json.loads(line)["done"])
+                samples.append((time.perf_counter(), done))
 
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
+    threading.Thread(target=read, daemon=True).start()
     try:
-        await_that(lambda: any(done for _, done in samples), "plain Faust begins", 120)
-        begun = time.perf_counter()
-        await_that(lambda: time.perf_counter() - begun > FAUST_SECONDS, "time is up", FAUST_SECONDS + 10)
+        yield lambda: list(samples)
     finally:
         process.kill()
         process.wait()
-    busy = [sample for sample in samples if sample[1]]
-    return (busy[-1][1] - busy[0][1]) / (busy[-1][0] - busy[0][0])

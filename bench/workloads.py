@@ -1,7 +1,10 @@
-"""Workloads: the same telemetry for everyone, made and published before the clock starts.
+"""Workloads: the same telemetry for everyone, made and published before the clock starts, or at a pace.
 
-One metric with three labels, kind outcome with a value, spread over `series` series; event times end at the moment of
-making. Everything follows from a seed.
+What: one metric with three labels, kind outcome with a value, over so many series, from 32 sources. Every source sends
+every series, which is the hard case: each of the four partitions holds all series. Sources are dealt evenly to the
+partitions. Everything but the times follows from a seed. Why event times run at a rate: panes of 10 s must close as
+often per measurement as they would live, or the cost of closing them is hidden. It refuses to go on when a record is
+not acknowledged.
 """
 
 from __future__ import annotations
@@ -11,34 +14,44 @@ import time
 
 import numpy as np
 from confluent_kafka import Producer as Librdkafka
+from numpy.typing import NDArray
 
 from schemas.encoding import Producer, Resource, SeriesEntry, encode_batch, encode_events, event_tail
 from schemas.records import MeasureKind, SourceKind
 from streams import topics
 
 METRIC = "http.request"
+PARTITIONS = 4
 ROUTES = 100
 METHODS = ("GET", "PUT", "POST", "DELETE")
 SOURCES = 32
 BAD_SHARE = 0.001
 BLOCK = 100_000
 SERIES_IN_BATCH = 20
+BATCH_SPREAD_MS = 500
 RESOURCE = Resource(service="shop", version="1.0", environment="bench", region="here", source_kind=SourceKind.WEB)
+FLUSH_S = 120
 
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """What to publish. `span_s`: event time that the measurements cover, ending now."""
+    """What to publish. `rate`: measurements a second of event time; the last one is of now."""
 
-    measurements: int
+    measurements: int  # those of the warm-up included
     series: int
+    rate: float
     batch: int = 0  # measurements a message; 0: single events
-    span_s: float = 40.0
     seed: int = 7
+    warm_up: bool = False  # first each series once in each partition
+
+    @property
+    def warming(self) -> int:
+        """Measurements of the warm-up."""
+        return self.series * PARTITIONS if self.warm_up else 0
 
 
 def entry(number: int) -> SeriesEntry:
-    """Series by number: three labels."""
+    """Series by number: three labels. Routes come first, so that any 100 series in a row are of 100 routes."""
     rest, route = divmod(number, ROUTES)
     client, method = divmod(rest, len(METHODS))
     labels = {"route": f"/route/{route}", "method": METHODS[method], "client": f"client-{client}"}
@@ -48,38 +61,83 @@ def entry(number: int) -> SeriesEntry:
 class Publisher:
     """Fast publishing with acknowledgement of everything at the end."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, linger_ms: int = 20) -> None:
         self._failed = 0
         self._producer = Librdkafka(
             {
                 "bootstrap.servers": bootstrap,
                 "acks": "all",
                 "enable.idempotence": True,
-                "linger.ms": 20,
+                "linger.ms": linger_ms,
                 "batch.size": 512 << 10,
                 "compression.type": "lz4",
-                "partitioner": "murmur2_random",
                 "queue.buffering.max.messages": 1_000_000,
                 "queue.buffering.max.kbytes": 512 << 10,
+                "delivery.report.only.error": True,
+                "on_delivery": self._refused,
             }
         )
 
-    def send(self, key: bytes, value: bytes) -> None:
-        """One record to `telemetry`; waits while the queue is full."""
+    def send(self, source: int, value: bytes) -> None:
+        """One record of a source to `telemetry`; waits while the queue is full."""
         while True:
             try:
-                return self._producer.produce(topics.TELEMETRY, value, key, on_delivery=self._answered)
+                return self._producer.produce(
+                    topics.TELEMETRY, value, f"source-{source}".encode(), partition=source % PARTITIONS
+                )
             except BufferError:
-                self._producer.poll(0.1)
+                self._producer.poll(0.05)
 
-    def _answered(self, error: object, _message: object) -> None:
+    def poll(self) -> None:
+        """Look at refusals."""
+        self._producer.poll(0)
+
+    def _refused(self, error: object, _message: object) -> None:
         self._failed += error is not None
 
     def done(self) -> None:
         """Wait for all acknowledgements. Raises RuntimeError when any is missing."""
-        left = self._producer.flush(120)
+        left = self._producer.flush(FLUSH_S)
         if left or self._failed:
             raise RuntimeError(f"publishing the workload failed: {left} unacknowledged, {self._failed} refused")
+
+
+class Singles:
+    """Single events of all sources, each source's own sequence unbroken."""
+
+    def __init__(self, series: int) -> None:
+        self._tails = [event_tail(entry(number), RESOURCE) for number in range(series)]
+        self._producers = [Producer(f"source-{number}", "boot").encoded() for number in range(SOURCES)]
+        self._next = np.zeros(SOURCES, np.int64)
+
+    def encoded(
+        self,
+        source: NDArray[np.int64],
+        series: NDArray[np.int64],
+        time_ms: NDArray[np.int64],
+        value: NDArray[np.float64],
+        good: NDArray[np.bool_],
+    ) -> list[bytes]:
+        """One framed event a row. Shapes (n,)."""
+        return encode_events(
+            self._tails,
+            self._producers,
+            tail=series,
+            producer=source,
+            sequence=self._sequence(source),
+            time_ms=time_ms,
+            value=value,
+            outcome=good,
+        )
+
+    def _sequence(self, source: NDArray[np.int64]) -> NDArray[np.int64]:
+        order = np.argsort(source, kind="stable")
+        count = np.bincount(source, minlength=SOURCES)
+        rank = np.empty(len(source), np.int64)
+        rank[order] = np.arange(len(source)) - np.repeat(np.cumsum(count) - count, count)
+        sequence = self._next[source] + rank
+        self._next += count
+        return sequence
 
 
 def publish(bootstrap: str, load: Load) -> None:
@@ -94,45 +152,54 @@ def publish(bootstrap: str, load: Load) -> None:
     publisher.done()
 
 
+def warm_up(publisher: Publisher, singles: Singles, series: int, time_ms: int) -> int:
+    """Each series once in each partition, at one time; how many events that is."""
+    for partition in range(PARTITIONS):
+        for begin in range(0, series, BLOCK):
+            number = np.arange(begin, min(begin + BLOCK, series))
+            source = np.full(len(number), partition)
+            time_of = np.full(len(number), time_ms)
+            good = np.ones(len(number), np.bool_)
+            for event in singles.encoded(source, number, time_of, np.full(len(number), 20.0), good):
+                publisher.send(partition, event)
+    return series * PARTITIONS
+
+
 def _singles(publisher: Publisher, load: Load, rng: np.random.Generator, end_ms: int) -> None:
-    tails = [event_tail(entry(number), RESOURCE) for number in range(load.series)]
-    names = [f"source-{number}" for number in range(SOURCES)]
-    producers = [Producer(name, "boot").encoded() for name in names]
-    keys = [name.encode() for name in names]
-    for begin in range(0, load.measurements, BLOCK):
-        count = min(BLOCK, load.measurements - begin)
-        number = np.arange(begin, begin + count)
+    singles = Singles(load.series)
+    left = load.measurements - load.warming
+    if load.warm_up:
+        warm_up(publisher, singles, load.series, end_ms - round(1000 * left / load.rate))
+    for begin in range(0, left, BLOCK):
+        number = np.arange(begin, min(begin + BLOCK, left))
+        count = len(number)
         source = number % SOURCES
-        events = encode_events(
-            tails,
-            producers,
-            tail=rng.integers(0, load.series, count),
-            producer=source,
-            sequence=number // SOURCES,
-            time_ms=end_ms - ((load.measurements - number) * load.span_s * 1000 / load.measurements).astype(np.int64),
-            value=rng.lognormal(3.0, 1.0, count),
-            outcome=rng.random(count) >= BAD_SHARE,
+        time_ms = end_ms - ((left - number) * (1000 / load.rate)).astype(np.int64)
+        series = rng.integers(0, load.series, count)
+        events = singles.encoded(
+            source, series, time_ms, rng.lognormal(3.0, 1.0, count), rng.random(count) >= BAD_SHARE
         )
         for who, event in zip(source.tolist(), events, strict=True):
-            publisher.send(keys[who], event)
+            publisher.send(who, event)
 
 
 def _batches(publisher: Publisher, load: Load, rng: np.random.Generator, end_ms: int) -> None:
     messages = load.measurements // load.batch
     width = min(SERIES_IN_BATCH, load.series)
     groups = [[entry(first + i) for i in range(width)] for first in range(0, load.series - width + 1, width)]
+    sources = [Producer(f"source-{number}", "boot") for number in range(SOURCES)]
     for number in range(messages):
         source = number % SOURCES
-        base_ms = end_ms - int((messages - number) * load.span_s * 1000 / messages)
+        base_ms = end_ms - BATCH_SPREAD_MS - round((messages - number) * load.batch * 1000 / load.rate)
         value = encode_batch(
-            groups[number % len(groups)],
+            groups[number // SOURCES % len(groups)],
             RESOURCE,
-            Producer(f"source-{source}", "boot"),
+            sources[source],
             base_ms=base_ms,
             series=rng.integers(0, width, load.batch),
-            delta_ms=np.sort(rng.integers(0, 500, load.batch)),
+            delta_ms=np.sort(rng.integers(0, BATCH_SPREAD_MS, load.batch)),
             value=rng.lognormal(3.0, 1.0, load.batch),
             outcome=rng.random(load.batch) >= BAD_SHARE,
             sequence=number // SOURCES,
         )
-        publisher.send(f"source-{source}".encode(), value)
+        publisher.send(source, value)

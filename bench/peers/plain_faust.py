@@ -70,8 +70,10 @@ async def aggregate(stream: faust.StreamT[bytes]) -> None:
 @app.timer(1.0)
 async def report() -> None:
     """How far it is."""
-    sys.stdout.write(json.dumps(progress) + "\n")
-    sys.stdout.flush()
+    out = sys.__stdout__  # Faust turns sys.stdout into log lines
+    if out is not None:
+        out.write(json.dumps(progress) + "\n")
+        out.flush()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,215 @@
+"""Generator: single events in real time at a steady rate, from a process of its own.
+
+    python -m bench.generator '{"bootstrap": "...", "rate": 50000, ...}'
+
+What: on "go" on standard input it publishes `rate` events a second for `seconds`, or until "stop"; an event's time is
+the moment at which it was due, whether or not the process was late. With `burn_gap_s`, route after route goes bad and
+stays so. It leaves what it published in `out` (npz: times, routes, good) and ends with one line of facts. Why a process: a
+generator that shares an interpreter with its measurer slows with it. Why due times: a generator that falls behind must
+not hide the delay (coordinated omission). It refuses to report when a record is not acknowledged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.rig import ROOT, Rig, environment
+from bench.workloads import BAD_SHARE, ROUTES, SOURCES, Publisher, Singles, warm_up
+
+TICK_S = 0.01
+LINGER_MS = 5
+BURNING_SHARE = 0.5
+READY_S = 120.0
+END_S = 180.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Pace:
+    """What to publish. `burn_lead_s`: before the first route goes bad; `burn_gap_s`: between two routes, 0: none does."""
+
+    rate: int
+    seconds: float
+    series: int
+    burn_lead_s: float = 0.0
+    burn_gap_s: float = 0.0
+    warm_up: bool = False
+    seed: int = 11
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What a generator did. `behind_p99_ms`, `behind_max_ms`: of its ticks, against their due times."""
+
+    begun_ms: int
+    published: int
+    per_s: float
+    behind_p99_ms: float
+    behind_max_ms: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """Every paced event, ordered by time. Shapes (n,)."""
+
+    time_ms: NDArray[np.int64]
+    route: NDArray[np.int64]
+    good: NDArray[np.bool_]
+
+    def of_route(self, route: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """(times, good) of one route's events."""
+        rows = np.flatnonzero(self.route == route)
+        return self.time_ms[rows], self.good[rows]
+
+
+def burning(pace: Pace, route: NDArray[np.int64], elapsed_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which events belong to a route that has gone bad by then. Shapes (n,)."""
+    if not pace.burn_gap_s:
+        return np.zeros(len(route), np.bool_)
+    return np.asarray(elapsed_s >= pace.burn_lead_s + route * pace.burn_gap_s)
+
+
+class Paced:
+    """A run of the generator, in its own process."""
+
+    def __init__(self, pace: Pace, publisher: Publisher, singles: Singles) -> None:
+        self.pace, self._publisher, self._singles = pace, publisher, singles
+        self._rng = np.random.default_rng(pace.seed)
+        self._kept: list[Published] = []
+        self._behind_ms: list[float] = []
+        self.stopped = threading.Event()
+
+    def run(self, begun_s: float) -> Facts:
+        """Publish from `begun_s` (seconds since epoch) on."""
+        done, total = 0, int(self.pace.rate * self.pace.seconds)
+        while done < total and not self.stopped.is_set():
+            elapsed = time.time() - begun_s
+            due = min(int(elapsed * self.pace.rate), total)
+            if due > done:
+                self._behind_ms.append(1000 * (elapsed - done / self.pace.rate))
+                self._tick(begun_s, done, min(due, done + self.pace.rate // 10))
+                done = min(due, done + self.pace.rate // 10)
+            self._publisher.poll()
+            time.sleep(max(0.0, TICK_S - (time.time() - begun_s - done / self.pace.rate)))
+        seconds = time.time() - begun_s
+        self._publisher.done()
+        behind = np.array(self._behind_ms or [0.0])
+        p99, most = float(np.quantile(behind, 0.99)), float(behind.max())
+        return Facts(round(begun_s * 1000), done, done / seconds, p99, most)
+
+    def _tick(self, begun_s: float, first: int, end: int) -> None:
+        number = np.arange(first, end)
+        elapsed = number / self.pace.rate
+        series = self._rng.integers(0, self.pace.series, len(number))
+        route = series % ROUTES
+        share = np.where(burning(self.pace, route, elapsed), BURNING_SHARE, BAD_SHARE)
+        good = self._rng.random(len(number)) >= share
+        time_ms = ((begun_s + elapsed) * 1000).astype(np.int64)
+        source = number % SOURCES
+        value = self._rng.lognormal(3.0, 1.0, len(number))
+        for who, event in zip(
+            source.tolist(), self._singles.encoded(source, series, time_ms, value, good), strict=True
+        ):
+            self._publisher.send(who, event)
+        self._kept.append(Published(time_ms, route, good))
+
+    def kept(self) -> Published:
+        """All that was published at the pace."""
+        blocks = self._kept
+        return Published(
+            np.concatenate([block.time_ms for block in blocks]),
+            np.concatenate([block.route for block in blocks]),
+            np.concatenate([block.good for block in blocks]),
+        )
+
+
+class Child:
+    """The generator as seen from the process that measures."""
+
+    def __init__(self, process: subprocess.Popen[str], out: pathlib.Path, warming: int) -> None:
+        self._process, self._out = process, out
+        self.warming = warming  # measurements published before "go"
+
+    def go(self) -> None:
+        """Begin."""
+        self._say("go")
+
+    def stop(self) -> Facts:
+        """End before the time is up; what was done."""
+        with contextlib.suppress(BrokenPipeError):
+            self._say("stop")
+        return self.facts()
+
+    def facts(self) -> Facts:
+        """Wait for the end; what was done. Raises RuntimeError when it failed."""
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if self._process.wait(END_S) or not line:
+            raise RuntimeError(f"the generator failed with {self._process.returncode}; its errors are above")
+        return Facts(**json.loads(line))
+
+    def published(self) -> Published:
+        """Every event; after `facts`."""
+        with np.load(self._out) as found:
+            return Published(found["time_ms"], found["route"], found["good"])
+
+    def _say(self, word: str) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.write(word + "\n")
+            self._process.stdin.flush()
+
+
+@contextlib.contextmanager
+def generator(rig: Rig, pace: Pace) -> Iterator[Child]:
+    """A generator that has warmed up and waits for `go`; killed at the end if it still runs."""
+    out = rig.directory / f"{rig.name('generator')}.npz"
+    said = json.dumps({"bootstrap": rig.bootstrap, "out": str(out), "pace": dataclasses.asdict(pace)})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.generator", said],
+        env=environment(), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        if not line.startswith("ready "):
+            raise RuntimeError("the generator did not get ready; its errors are above")
+        yield Child(process, out, int(line.split()[1]))
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def main(said: str) -> None:
+    """The process."""
+    order = json.loads(said)
+    pace = Pace(**order["pace"])
+    publisher, singles = Publisher(order["bootstrap"], LINGER_MS), Singles(pace.series)
+    warmed = warm_up(publisher, singles, pace.series, time.time_ns() // 1_000_000) if pace.warm_up else 0
+    publisher.done()
+    print(f"ready {warmed}", flush=True)
+    if sys.stdin.readline().strip() != "go":
+        return
+    paced = Paced(pace, publisher, singles)
+
+    def listen() -> None:
+        sys.stdin.readline()
+        paced.stopped.set()  # told to stop, or left alone
+
+    threading.Thread(target=listen, daemon=True).start()
+    facts = paced.run(time.time())
+    kept = paced.kept()
+    np.savez(order["out"], time_ms=kept.time_ms, route=kept.route, good=kept.good)
+    print(json.dumps(dataclasses.asdict(facts)), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
