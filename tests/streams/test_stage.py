@@ -61,9 +61,11 @@ async def test_chunks_of_an_older_generation_and_of_others_partitions_are_not_ap
     await world.assign(0)
     world.generation = 2
     await world.assign(0)
-    await world.feed(world.event(0, 0, b"old", generation=1), world.event(1, 0, b"other's"), world.event(0, 0, b"new"))
-    assert world.step(0).fence == 0
+    await world.feed(world.event(0, 5, b"old", generation=1), world.event(1, 0, b"other's"))
+    assert world.step(0).fence == -1
+    await world.feed(world.event(0, 0, b"new"))
     await world.stage.checkpoint()
+    assert world.step(0).fence == 0
     assert [entry for entry in world.journal if entry[0] == "ack"] == [("ack", 0, 0)]
 
 
@@ -92,6 +94,9 @@ async def test_a_kept_partition_keeps_its_state_and_a_lost_one_is_closed():
     assert world.state.loads == [0, 1]
     assert lost.closed
     assert set(world.stage.held) == {0}
+    world.generation = 3
+    assert await world.assign(0) == [1]
+    assert world.state.loads == [0, 1]
 
 
 @pytest.mark.parametrize("generation", [3, 0])
@@ -135,6 +140,7 @@ async def test_a_partition_that_left_during_a_checkpoint_is_neither_written_nor_
     world.producer.gate.set()
     await checkpoint
     assert world.journal.count(("sent", FakeState.topic)) == 1
+    assert ("settled", 0) not in world.journal
     assert not [entry for entry in world.journal if entry[0] == "ack"]  # fetched in generation 1
 
 
@@ -225,6 +231,19 @@ async def test_reading_waits_while_too_much_is_undelivered(bound):
     await asyncio.wait_for(feeding, 5)
     assert world.step(0).fence == 8
     loop.cancel()
+
+
+async def test_what_comes_during_a_checkpoint_counts_for_the_next():
+    world = World(max_unsaved_records=3)
+    await world.assign(0)
+    await world.feed(world.event(0, 0, b"a", b"b"))
+    world.producer.gate.clear()
+    checkpoint = asyncio.create_task(world.stage.checkpoint())
+    await asyncio.sleep(0)
+    await world.feed(world.event(0, 2, b"c"))
+    world.producer.gate.set()
+    await checkpoint
+    assert world.stage._unsaved == (1, 1)
 
 
 async def test_what_waits_for_its_acknowledgement_holds_no_payload():
