@@ -7,12 +7,29 @@ refuses to be a deployment: one node on loopback; docker-compose.yml and a real 
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
+from collections.abc import Iterator
 
 from cli import output
 from cli.output import OK, PROBLEM, UNREACHABLE, Stop
 
 LOOK_S = 0.5
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, and Ctrl-C does even where a shell's background job would ignore it."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupted) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
 
 
 def run(workers: int, partitions: int, *, keep: bool, json: bool) -> int:
@@ -23,6 +40,7 @@ def run(workers: int, partitions: int, *, keep: bool, json: bool) -> int:
     from streams import topics
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(stoppable())
         try:
             running = stack.enter_context(broker(output.note, keep=keep))
             made = topics.ensure(running.bootstrap, partitions)

@@ -136,12 +136,10 @@ class Lane:
     def _lead(self, head: Entry) -> None:
         heapq.heappush(self._waiting, (head.next_ms, head.sequence, head.record.notification_id))
 
-    def _head(self, notification_id: str, sequence: int) -> Entry | None:
-        """The idle head that a heap's item stands for, if it still does."""
+    def _idle(self, notification_id: str, sequence: int) -> Entry | None:
+        """The entry that a heap's item stands for, unless it is under way, settled or another one by now."""
         entry = self._entries.get(notification_id)
-        if entry is None or entry.sequence != sequence or entry.lease_ms:
-            return None
-        return entry if self._queues[entry.record.dedup_key][0] is entry else None
+        return None if entry is None or entry.sequence != sequence or entry.lease_ms else entry
 
     # -- attempts
 
@@ -151,7 +149,7 @@ class Lane:
         begun: list[Entry] = []
         while self._ready:
             rank, sequence, name = self._ready[0]
-            entry = self._head(name, sequence)
+            entry = self._idle(name, sequence)
             if entry is not None and self._gate(now_ms, urgent=rank == 0) != now_ms:
                 break
             heapq.heappop(self._ready)
@@ -169,12 +167,12 @@ class Lane:
         """Heads whose time has come, from `_waiting` to `_ready`."""
         while self._waiting and (self._waiting[0][0] <= now_ms or self._stale(self._waiting[0])):
             next_ms, sequence, name = heapq.heappop(self._waiting)
-            entry = self._head(name, sequence)
+            entry = self._idle(name, sequence)
             if entry is not None and entry.next_ms == next_ms:
                 heapq.heappush(self._ready, (entry.rank, sequence, name))
 
     def _stale(self, item: tuple[int, int, str]) -> bool:
-        entry = self._head(item[2], item[1])
+        entry = self._idle(item[2], item[1])
         return entry is None or entry.next_ms != item[0]
 
     def _gate(self, now_ms: int, urgent: bool) -> int | None:
