@@ -14,6 +14,7 @@ from alerts.alert import State, Trigger, alert_id, transition_id
 from alerts.budget import Budget, budget_of
 from alerts.burn_rate import Verdict
 from alerts.cohort import Cohort, Member
+from alerts.fields import UNITS_MS
 from alerts.history import NEVER, Shares
 from alerts.slo import SEVERITIES, Slo
 from schemas.records import AlertTransition, BurnReading, SloStatus
@@ -127,7 +128,8 @@ def group_text(labels: Mapping[str, str]) -> str:
 
 def span_text(duration_ms: int) -> str:
     """A duration as people write it: 10s, 5m, 6h, 3d."""
-    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000)):
+    for unit in ("d", "h", "m"):
+        size = UNITS_MS[unit]
         if duration_ms >= size and duration_ms % size == 0:
             return f"{duration_ms // size}{unit}"
     return f"{duration_ms / 1000:g}s"

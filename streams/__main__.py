@@ -1,4 +1,5 @@
-"""`python -m streams worker`: one worker process, configured by TOCSIN_* environment variables."""
+"""`python -m streams worker`: one worker process, configured by TOCSIN_* environment variables. It refuses other commands:
+what people type is `cli`."""
 
 from __future__ import annotations
 

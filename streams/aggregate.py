@@ -1,7 +1,8 @@
 """Aggregate: telemetry in, partials out. One step for each partition of `telemetry`.
 
 decode -> apply -> (close panes) -> partials; what can't be read goes to the dead letters, what comes too late or from
-the future to the late topic, with its original bytes. The decisions are `schemas.telemetry` and `rollups.aggregate`.
+the future to the late topic, with its original bytes. It refuses to decide: that is for
+`schemas.telemetry` and `rollups.aggregate`.
 """
 
 from __future__ import annotations

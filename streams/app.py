@@ -1,6 +1,6 @@
 """The wiring: settings to a Faust app with three agents. The only place that knows every stage.
 
-Read it top to bottom: configuration, stages, transport, agents, tasks.
+Read it top to bottom: configuration, stages, transport, agents, tasks. It refuses to start on half a configuration.
 """
 
 from __future__ import annotations

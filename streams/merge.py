@@ -1,7 +1,8 @@
 """Merge and evaluate: partials in; rollups, SLO status and alert transitions out. One step a partition of the partials.
 
 Each partials record goes through `rollups.merge` and, with what it changed, through `alerts.evaluate`, one by one and
-in order: the transitions are a function of the log. Alerts do not wait for the timer.
+in order: the transitions are a function of the log. Alerts do not wait for the timer. It refuses clocks: time is in
+the partials.
 """
 
 from __future__ import annotations
