@@ -1,8 +1,7 @@
 """Notify: alert transitions and commands in; incidents, notifications and requests to channels out. One step a partition.
 
-The decisions are `alerts.notify` (what to tell) and `sinks.outbox` (when to send what). A notification is sent only when
-the state that owes it is in the log; after a crash it may be sent again, under the same key: a duplicate beats a miss. It refuses to send
-what the log does not owe.
+The decisions are `alerts.notify` (what to tell) and `sinks.outbox` (when to send what). After a crash a notification may
+be sent again, under the same key: a duplicate beats a miss. It refuses to send what the state in the log does not owe.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Schema registry: schema text of an id, over the REST API that Confluent's and Apicurio's registries share.
 
-One GET for each id that is not known yet; the decoder keeps what it learns. An outage raises and ends the worker's
-attempt at the chunk: a record that only the registry can explain must not be called unreadable because it is away. It refuses to guess.
+One GET for each id that is not known yet; the decoder keeps what it learns. It refuses to guess: an outage raises and
+ends the worker's attempt at the chunk, since a record is not unreadable because the registry is away.
 """
 
 from __future__ import annotations

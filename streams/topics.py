@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]  # re-exports not declared
 
 TELEMETRY = "telemetry"
@@ -77,7 +77,7 @@ TOPICS: tuple[Topic, ...] = (
 
 def admin(bootstrap: str) -> AdminClient:
     """A Kafka admin client."""
-    return AdminClient({"bootstrap.servers": bootstrap})
+    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
 
 def ensure(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
@@ -102,7 +102,20 @@ def ensure(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
         except TimeoutError as error:
             raise TopicsUnavailable(f"broker {bootstrap}: no answer within {TIMEOUT_S:.0f} s") from error
     _wait_until_shown(client, bootstrap, {topic.name for topic in TOPICS})
+    if created:
+        _wait_for_coordinator(bootstrap)
     return created
+
+
+def _wait_for_coordinator(bootstrap: str) -> None:
+    """A fresh broker makes its offsets topic when it is first asked about a group; a worker that asks first is slow."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "tocsin.topics", "log_level": 0})
+    try:
+        consumer.committed([TopicPartition(TELEMETRY, 0)], timeout=TIMEOUT_S)
+    except KafkaException as error:
+        raise TopicsUnavailable(f"broker {bootstrap}: no group coordinator: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
 
 
 def _wait_until_shown(client: AdminClient, bootstrap: str, names: set[str]) -> None:
