@@ -20,7 +20,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from streams import snapshots, topics
 from streams.errors import RestoreFailed
-from streams.limits import HINT_TIMEOUT_S, HINT_WAITS_S, LOAD_POLL_S, POINTER_EVERY_S
+from streams.limits import HINT_TIMEOUT_S, HINT_WAITS_S, LOAD_POLL_S, POINTER_EVERY_S, RETRY_PAUSE_S
 from streams.producer import Outgoing
 from streams.snapshots import Part, Snapshot
 
@@ -55,7 +55,7 @@ class StateLog:
         consumer = self._consumer()
         place = TopicPartition(self.topic, partition)
         try:
-            low, high = consumer.get_watermark_offsets(place, timeout=self._timeout_s)
+            low, high = self._bounds(consumer, place, deadline)
             hint = self._hint(consumer, place)
             start = hint if low <= hint < high else low
             found = self._read(consumer, partition, start, high, deadline)
@@ -63,10 +63,22 @@ class StateLog:
                 log.warning("state_pointer_missed", topic=self.topic, partition=partition, pointer=start, low=low)
                 found = self._read(consumer, partition, low, high, deadline)
             return found
-        except KafkaException as error:
-            raise RestoreFailed(place=f"{self.topic}[{partition}]", reason=error.args[0].str()) from error
         finally:
             consumer.close()
+
+    def _bounds(self, consumer: Consumer, place: TopicPartition, deadline: float) -> tuple[int, int]:
+        """[low, high) of the log. A partition without a leader may have one in a moment: asked until the deadline."""
+        while True:
+            try:
+                low, high = consumer.get_watermark_offsets(place, timeout=max(0.1, deadline - time.monotonic()))
+                return low, high
+            except KafkaException as error:
+                if time.monotonic() > deadline:
+                    raise self._failed(place.partition, error.args[0].str()) from error
+            time.sleep(RETRY_PAUSE_S)
+
+    def _failed(self, partition: int, reason: str) -> RestoreFailed:
+        return RestoreFailed(place=f"{self.topic}[{partition}]", reason=f"{reason} (within {self._timeout_s} s)")
 
     def _hint(self, consumer: Consumer, place: TopicPartition) -> int:
         """Where to begin; negative when nobody knows. A coordinator may be on the move just when a broker was lost."""
@@ -85,17 +97,17 @@ class StateLog:
         parts: dict[bytes, Part | None] = {}
         if start < end:
             consumer.assign([TopicPartition(self.topic, partition, start)])
-        at = start
+        at, trouble = start, ""
         while at < end:
             if time.monotonic() > deadline:
-                reason = f"at offset {at} of {end} after {self._timeout_s} s"
-                raise RestoreFailed(place=f"{self.topic}[{partition}]", reason=reason)
+                raise self._failed(partition, f"at offset {at} of {end}{trouble}")
             message = consumer.poll(LOAD_POLL_S)
             if message is None:
                 continue
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
-                raise RestoreFailed(place=f"{self.topic}[{partition}]", reason=error.str())
+                trouble = f", {error.str()}"  # librdkafka goes on by itself where that can help
+                continue
             offset = int(message.offset() or 0)
             if error is not None:  # the end, where compaction or a control record left a hole before it
                 at = max(at, offset)

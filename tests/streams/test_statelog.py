@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams import statelog
 from streams.errors import RestoreFailed
@@ -99,13 +99,40 @@ async def test_a_pointer_behind_which_no_whole_snapshot_lies_falls_back_to_all(l
     assert (await log.load(1)).snapshot.data == b"whole"
 
 
+async def test_a_partition_without_a_leader_is_asked_again(log, bootstrap):
+    owner = Owner(log, Producer(bootstrap, 10.0))
+    await owner.take_over()
+    await owner.write(1, b"state")
+    asked = []
+
+    class Moving:
+        """A consumer whose partition is on the move at first."""
+
+        def __init__(self, plain) -> None:
+            self.plain = plain
+
+        def get_watermark_offsets(self, place, timeout):
+            asked.append(timeout)
+            if len(asked) < 3:
+                raise KafkaException(KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION))
+            return self.plain.get_watermark_offsets(place, timeout=timeout)
+
+        def __getattr__(self, name):
+            return getattr(self.plain, name)
+
+    plain = log._consumer
+    log._consumer = lambda: Moving(plain())
+    assert (await log.load(1)).snapshot.data == b"state"
+    assert len(asked) == 3
+
+
 async def test_no_broker_and_no_time_end_a_load(log, bootstrap):
     owner = Owner(log, Producer(bootstrap, 10.0))
     await owner.take_over()
     await owner.write(1, BIG)
     log._timeout_s = 5.0
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "late"})
-    with pytest.raises(RestoreFailed, match="of 5 after"):
+    with pytest.raises(RestoreFailed, match="at offset 0 of 5"):
         log._read(consumer, 1, 0, 5, time.monotonic() - 1)
     consumer.close()
     nowhere = StateLog("127.0.0.1:9", "app", "stage", 0.5)
