@@ -110,6 +110,7 @@ class MergeStep:
         status, self._status = self._status, {}
         rollups = [self._rollup(batch) for batch in self._merge.drain()]
         letters, self._letters = self._letters, []
+        selfmetrics.judged(self.partition, {**self._merge.counters, **self._evaluator.counters})
         return [*alerts, *status.values(), *rollups, *letters]
 
     def _rollup(self, batch: RollupBatch) -> Outgoing:

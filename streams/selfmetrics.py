@@ -36,6 +36,9 @@ TRANSITIONS = Counter("tocsin_alert_transitions", "Alert transitions", ["severit
 DELIVERIES = Gauge(
     "tocsin_deliveries", "The outbox's counters: offered, attempts, delivered, failed and why", ["partition", "what"]
 )
+JUDGED = Gauge(
+    "tocsin_merge", "Counters of the merge and the evaluation: rows, corrections, drops", ["partition", "what"]
+)
 STALE = Counter("tocsin_stale_chunks", "Chunks dropped since a rebalance came between", ["stage"])
 HELD_BACK = Counter("tocsin_held_back", "Times that reading waited for deliveries", ["stage"])
 HOLES = Counter("tocsin_log_hole_records", "Offsets that the log itself lacks: compaction, transactions", ["topic"])
@@ -134,3 +137,9 @@ def deliveries(partition: int, counters: Mapping[str, int]) -> None:
     """The outbox's own counters; they are part of its state, so they are set and not added."""
     for what, count in counters.items():
         DELIVERIES.labels(str(partition), what).set(count)
+
+
+def judged(partition: int, counters: Mapping[str, int]) -> None:
+    """The merge's and the evaluator's own counters; they are part of their state, so they are set and not added."""
+    for what, count in counters.items():
+        JUDGED.labels(str(partition), what).set(count)
