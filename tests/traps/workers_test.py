@@ -170,3 +170,25 @@ def test_more_workers_than_partitions(fleet):
         worker.kill()
     world.produce(400, 400)
     wait_for("the takeover by whoever is left", world.exact)
+
+
+@pytest.mark.timeout(170)
+def test_the_broker_itself_is_killed(embedded_broker, unique, tmp_path):
+    """Workers may live on or end; whoever is there afterwards counts every record, and once."""
+    with Fleet(embedded_broker.bootstrap, unique, tmp_path) as world:
+        running = [world.start(), world.start()]
+        world.produce(0, 2_000)
+        wait_for("the first part", world.exact)
+        embedded_broker.kill()
+        time.sleep(1.0)
+        embedded_broker.start()
+        world.produce(2_000, 2_000)
+
+        def exact_with_restarts() -> bool:
+            for index, worker in enumerate(running):  # what an orchestrator does
+                if worker.poll() is not None:
+                    assert worker.returncode == EXIT_RESTART
+                    running[index] = world.start()
+            return world.exact()
+
+        wait_for("the second part", exact_with_restarts)
