@@ -146,7 +146,7 @@ class Plant:
         rows = [line.rpartition(" ") for line in self.ask("/metrics")[1].splitlines() if not line.startswith("#")]
         return {series[len(name) :]: float(value) for series, _, value in rows if series.partition("{")[0] == name}
 
-    def client(self, service: str, transport: Transport | str | None = None) -> Client:
+    def client(self, service: str, transport: Transport | str | None = None, schema_id: int | None = None) -> Client:
         """A client of its own source; it sends when it is flushed."""
         made = Client(
             transport=transport or f"kafka://{self.bootstrap}",
@@ -154,6 +154,7 @@ class Plant:
             service=service,
             source=f"{service}-1",
             flush_interval=60.0,
+            schema_id=schema_id,
         )
         self._clients.append(made)
         return made
