@@ -1,0 +1,116 @@
+"""The wiring: what a worker reads, what Faust is left to do, and what stops a start. No broker is asked."""
+
+from pathlib import Path
+
+import pytest
+
+from alerts.config import BadConfig
+from demo.workers import ROOT
+from sinks.channels import BadChannels
+from streams import app as shell
+from streams import topics
+from streams.aggregate import AggregateStep
+from streams.merge import MergeStep
+from streams.notify import NotifyStep
+from streams.settings import Settings
+from streams.transport import ChunkTransport
+
+SLOS = ROOT / "examples" / "slos"
+CHANNELS = "channels:\n  - {name: hook, kind: webhook, url: http://127.0.0.1:1/}\n"
+ROUTES = "receivers:\n  - {name: team, channels: [%s]}\ndefault: [team]\n"
+
+
+def settings(**changed) -> Settings:
+    return Settings(bootstrap="127.0.0.1:1", slo_path=SLOS, partitions=3, **changed)
+
+
+@pytest.fixture
+def files(tmp_path) -> dict[str, Path]:
+    (tmp_path / "channels.yaml").write_text(CHANNELS)
+    (tmp_path / "routes.yaml").write_text(ROUTES % "hook")
+    return {"channels_path": tmp_path / "channels.yaml", "routes_path": tmp_path / "routes.yaml"}
+
+
+@pytest.fixture
+def worker(files) -> shell.Worker:
+    return shell.Worker(settings(**files))
+
+
+def test_three_stages_each_with_its_topic_and_steps(worker):
+    assert [(stage.name, stage.topic) for stage in worker.stages] == [
+        ("aggregate", topics.TELEMETRY),
+        ("merge", topics.PARTIALS),
+        ("notify", topics.ALERTS),
+    ]
+    made = [type(stage._make_step(2)) for stage in worker.stages]
+    assert made == [AggregateStep, MergeStep, NotifyStep]
+
+
+def test_four_agents_read_raw_topics_with_the_same_partitions(worker):
+    names = {agent.channel.topics[0]: agent for agent in worker.app.agents.values()}
+    assert set(names) == {topics.TELEMETRY, topics.PARTIALS, topics.ALERTS, topics.COMMANDS}
+    for agent in names.values():
+        assert agent.channel.partitions == 3
+        assert agent.channel.key_type is None
+        assert agent.channel.schema.value_serializer == "raw"
+
+
+def test_faust_is_left_without_state_changelogs_topics_and_web():
+    conf = shell.faust_app(settings(instance="worker-7", session_timeout_s=4.0)).conf
+    assert str(conf.store) == "memory:"
+    assert (conf.topic_disable_leader, conf.topic_allow_declare, conf.web_enabled) == (True, False, False)
+    assert (conf.stream_wait_empty, conf.processing_guarantee.value) == (False, "at_least_once")
+    assert (conf.consumer_group_instance_id, conf.broker_session_timeout) == ("worker-7", 4.0)
+    assert conf.agent_supervisor.__name__ == "CrashingSupervisor"
+    assert not conf.autodiscover
+
+
+def test_every_given_broker_is_known():
+    app = shell.faust_app(settings().model_copy(update={"bootstrap": "a:1,b:2"}))
+    assert [str(url) for url in app.conf.broker] == ["kafka://a:1", "kafka://b:2"]
+    assert isinstance(app.transport, ChunkTransport)
+    assert [str(url) for url in app.transport.url] == ["kafka://a:1", "kafka://b:2"]
+
+
+async def test_a_restore_asks_the_stage_of_the_topic(worker, monkeypatch):
+    async def restored(partition: int) -> int:
+        return 41 + partition
+
+    monkeypatch.setattr(worker.stages[1], "restore", restored)
+    assert await worker._restore(topics.PARTIALS, 1) == 42
+    assert await worker._restore(topics.COMMANDS, 1) is None  # no state: Kafka's own commit decides
+
+
+async def test_an_assignment_reaches_every_stage(worker):
+    await worker._assigned({(topics.TELEMETRY, 0), (topics.TELEMETRY, 2), (topics.ALERTS, 1), (topics.COMMANDS, 1)})
+    assert [sorted(stage.assigned) for stage in worker.stages] == [[0, 2], [], [1]]
+    assert [stage.assignments for stage in worker.stages] == [1, 1, 1]
+
+
+def test_a_settled_delivery_hurries_the_stage_that_records_it(worker):
+    assert not worker.stages[2]._urgent.is_set()
+    worker._delivered()
+    assert [stage._urgent.is_set() for stage in worker.stages] == [False, False, True]
+
+
+def test_without_channels_alerts_are_recorded_and_nobody_is_told():
+    assert not shell.Worker(settings()).delivery._sinks
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "error", "said"),
+    [
+        ("routes_path", ROUTES % "hok", BadConfig, "hook"),
+        ("channels_path", CHANNELS.replace("webhook", "webhok"), BadChannels, "webhok"),
+    ],
+)
+def test_a_mistake_in_a_file_stops_the_start(files, name, text, error, said):
+    files[name].write_text(text)
+    with pytest.raises(error, match=said):
+        shell.Worker(settings(**files))
+
+
+def test_a_mistake_in_an_slo_stops_the_start(tmp_path):
+    (tmp_path / "slo.yaml").write_text("apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: a}\nspec: {}\n")
+    with pytest.raises(BadConfig):
+        shell.Worker(settings().model_copy(update={"slo_path": tmp_path}))
