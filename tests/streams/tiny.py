@@ -153,7 +153,7 @@ def faust_app(facts: Facts) -> faust.App:
         web_enabled=False,
         agent_supervisor="mode.CrashingSupervisor",
         autodiscover=False,
-        datadir=f"/tmp/{facts.application}",
+        datadir=str(pathlib.Path.cwd() / facts.application),
     )
     app.transport = ChunkTransport([URL(f"kafka://{facts.bootstrap}")], app, app.loop)
     return app
