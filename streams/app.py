@@ -82,6 +82,7 @@ class Worker:
             settings.snapshot_max_s,
             settings.snapshot_share,
             settings.max_unsaved_records,
+            settings.max_unsaved_bytes,
         )
         state = StateLog(settings.bootstrap, settings.application, name, settings.restore_timeout_s)
         return Stage(name, topic, make_step, state, self.producer, pace, self._generation, self._highwater, time.time)

@@ -14,6 +14,7 @@ from streams.merge import MergeStep
 from streams.notify import NotifyStep
 from streams.settings import Settings
 from streams.transport import ChunkTransport
+from tests.streams.stand_ins import FakeProducer
 
 SLOS = ROOT / "examples" / "slos"
 CHANNELS = "channels:\n  - {name: hook, kind: webhook, url: http://127.0.0.1:1/}\n"
@@ -22,6 +23,16 @@ ROUTES = "receivers:\n  - {name: team, channels: [%s]}\ndefault: [team]\n"
 
 def settings(**changed) -> Settings:
     return Settings(bootstrap="127.0.0.1:1", slo_path=SLOS, partitions=3, **changed)
+
+
+@pytest.fixture(autouse=True)
+def without_a_broker(monkeypatch) -> list:
+    """No connection, and nothing left behind in the classes that the wiring sets up; what it set up."""
+    found: list = []
+    monkeypatch.setattr(shell, "Producer", lambda *_: FakeProducer([]))
+    monkeypatch.setattr(ChunkTransport, "configure", lambda *given, **_: found.append(given[2:4]))
+    monkeypatch.setattr(shell.decompression, "bound", lambda most, *_: found.append(most))
+    return found
 
 
 @pytest.fixture
@@ -44,6 +55,19 @@ def test_three_stages_each_with_its_topic_and_steps(worker):
     ]
     made = [type(stage._make_step(2)) for stage in worker.stages]
     assert made == [AggregateStep, MergeStep, NotifyStep]
+
+
+def test_the_bounds_of_the_settings_reach_the_transport(without_a_broker):
+    shell.Worker(settings(max_chunk_records=11, max_chunk_bytes=1 << 17, max_decompressed_bytes=1 << 21))
+    assert without_a_broker == [(11, 1 << 17), 1 << 21]
+
+
+def test_the_pace_of_the_settings_reaches_every_stage():
+    worker = shell.Worker(settings(checkpoint_s=0.25, max_unsaved_records=12, max_unsaved_bytes=3 << 20))
+    for stage in worker.stages:
+        assert (stage.pace.checkpoint_s, stage.pace.max_unsaved_records, stage.pace.max_unsaved_bytes) == (
+            0.25, 12, 3 << 20,
+        )  # fmt: skip
 
 
 def test_four_agents_read_raw_topics_with_the_same_partitions(worker):
