@@ -137,6 +137,11 @@ class Aggregate:
         if series.most_feeds:
             first, count = series.first[slot], series.count[slot]
             self.slo.add(self.registry.feeds, start_ms, first, count, pane_rows)
+            if len(chunk.exemplar_row):
+                traced = _exemplars(chunk, rows)
+                self.slo.trace(
+                    self.registry.feeds, start_ms, series.first[traced.slot], series.count[traced.slot], traced
+                )
         if series.has_overflow:
             self.overflowed += int(np.count_nonzero(series.overflow[slot]))
         if start_ms < self.closed[kind]:

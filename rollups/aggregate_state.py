@@ -18,7 +18,7 @@ from rollups.intake import REASONS, LateRow
 from rollups.packing import CorruptState, pack, unpack
 from schemas.cells import ALL_COLUMNS, Cells, Column
 
-VERSION = "1"
+VERSION = "2"
 _COUNTERS = ("fence", "aggregated", "late", "evicted", "overflowed")
 _INTAKE = ("skipped", "accepted", "append_ms")
 _LATE = ("offset", "reason", "rows", "event_ms")

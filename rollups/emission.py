@@ -111,8 +111,12 @@ class Addressed:
 def slo_cells(
     pane: SloPane, start_ms: int, groups: NDArray[np.int64], table: FeedTable, as_of: int, targets: int
 ) -> Addressed:
-    """Cumulative good and total of the named groups."""
+    """Cumulative good and total of the named groups, and the best exemplar of each."""
     rows = len(groups)
+    pane.exemplars = chosen = pane.exemplars.best()
+    row_of = np.full(max(table.groups, 1), -1, np.int32)
+    row_of[groups] = np.arange(rows, dtype=np.int32)
+    chosen = chosen.take(row_of[chosen.slot] >= 0)
     cells = Cells.of(
         rows,
         series=table.group_id[groups],
@@ -121,6 +125,11 @@ def slo_cells(
         flags=np.full(rows, FLAG_SLO, np.uint8),
         good=pane.good[groups],
         total=pane.total[groups],
+        exemplar_row=row_of[chosen.slot],
+        exemplar_value=chosen.value,
+        exemplar_time_ms=chosen.time_ms,
+        exemplar_bad=chosen.bad,
+        exemplar_trace=chosen.trace,
     )
     ordering, bounds = _order(cells, targets)
     definitions = [table.definitions[group] for group in groups[ordering].tolist()]

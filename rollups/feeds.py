@@ -15,8 +15,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from rollups.limits import FIXED_POINT, PANE_MS
-from rollups.pane import GOOD_OUTCOME, NO_OUTCOME, PaneRows
+from rollups.limits import FIXED_POINT, PANE_MS, PENDING_EXEMPLAR_ROWS
+from rollups.pane import EXEMPLARS, GOOD_OUTCOME, NO_OUTCOME, Exemplars, PaneRows
 from schemas.cells import Column
 from schemas.records import Feed, FeedMode
 
@@ -147,6 +147,24 @@ class SloCells:
         good, total = table.contributions(feeds, value, outcome)
         self.panes.setdefault(start_ms, SloPane()).add(table.group[feeds], good, total, table.groups)
 
+    def trace(
+        self,
+        table: FeedTable,
+        start_ms: int,
+        first: NDArray[np.int32],
+        count: NDArray[np.int32],
+        candidates: Exemplars,
+    ) -> None:
+        """Offer exemplars to the groups that their series feed. `first`, `count`: of each candidate's series, (k,)."""
+        row = np.repeat(np.arange(len(count)), count)
+        if not len(row):
+            return
+        ends = np.cumsum(count, dtype=np.int64)
+        feeds = np.arange(int(ends[-1])) + (first.astype(np.int64) - (ends - count))[row]
+        offered = candidates.take(row)
+        offered.slot = table.group[feeds]
+        self.panes.setdefault(start_ms, SloPane()).offer(offered)
+
     def columns(self) -> dict[str, Column]:
         """For a snapshot: groups of all panes that hold something, one after the other."""
         used = {start: pane.used() for start, pane in sorted(self.panes.items())}
@@ -159,7 +177,17 @@ class SloCells:
             "good": np.concatenate([none, *(pane.good[groups] for pane, groups in panes)]),
             "total": np.concatenate([none, *(pane.total[groups] for pane, groups in panes)]),
             "touched": np.concatenate([none, *(pane.touched[groups] for pane, groups in panes)]).astype(np.uint8),
-        }
+        } | self._traces()
+
+    def _traces(self) -> dict[str, Column]:
+        """The exemplars of all panes: EXEMPLARS by name, and the pane of each."""
+        best = {start: pane.exemplars.best() for start, pane in sorted(self.panes.items())}
+        sizes = [len(found.slot) for found in best.values()]
+        out: dict[str, Column] = {"trace_start_ms": np.repeat(np.array(list(best), np.int64), sizes)}
+        for name, dtype in EXEMPLARS.items():
+            blocks = [getattr(found, name) for found in best.values()]
+            out[f"trace_{name}"] = np.concatenate([np.zeros(0, dtype), *blocks])
+        return out
 
     def load(self, columns: dict[str, Column]) -> None:
         """Inverse of `columns`."""
@@ -172,6 +200,10 @@ class SloCells:
             pane.good[groups], pane.total[groups] = columns["good"][low:high], columns["total"][low:high]
             pane.touched[groups] = columns["touched"][low:high] != 0
             pane.changed = bool(pane.touched.any())
+        found = Exemplars(**{name: columns[f"trace_{name}"].astype(dtype) for name, dtype in EXEMPLARS.items()})
+        of_pane = columns["trace_start_ms"].astype(np.int64)
+        for start in np.unique(of_pane).tolist():
+            self.panes[start].exemplars = found.take(of_pane == start)
 
     def drop_before(self, time_ms: int) -> None:
         """Forget panes that ended at or before `time_ms`."""
@@ -180,11 +212,12 @@ class SloCells:
 
 
 class SloPane:
-    """Columns by group number."""
+    """Columns by group number; the exemplars' `slot` is a group number too."""
 
-    __slots__ = ("changed", "good", "total", "touched")
+    __slots__ = ("changed", "exemplars", "good", "total", "touched")
 
     def __init__(self) -> None:
+        self.exemplars = Exemplars.none()
         self.good = np.zeros(0, np.int64)
         self.total = np.zeros(0, np.int64)
         self.touched = np.zeros(0, np.bool_)
@@ -206,6 +239,12 @@ class SloPane:
         np.add.at(self.total, group, total)
         self.touched[group] = True
         self.changed = True
+
+    def offer(self, candidates: Exemplars) -> None:
+        """Keep the better ones; one a group is what leaves."""
+        self.exemplars = self.exemplars.plus(candidates)
+        if len(self.exemplars.slot) > PENDING_EXEMPLAR_ROWS:
+            self.exemplars = self.exemplars.best()
 
     def used(self) -> NDArray[np.int64]:
         """Numbers of the groups that hold something."""

@@ -109,7 +109,6 @@ def test_the_page_says_what_burns_since_when_and_how_fast(plant: Plant, paged: B
     assert (alert.event_ms, alert.severity, alert.labels) == (paged.bad_ms, "page", {"service": paged.service})
 
 
-@pytest.mark.xfail(strict=True, reason="the aggregate's SLO rows carry no exemplars, so no page can name any")
 def test_the_page_names_traces_of_bad_requests(paged: Burn) -> None:
     assert paged.details["exemplars"] == TRACE
 

@@ -111,6 +111,8 @@ def count_row(truth: Truth, record: Record, row: Row, number: int) -> None:
         good, total = contribution(feed.mode.name, feed.threshold, row)
         group.good += good
         group.total += total
+        if row.trace:
+            group.offer((int(row.outcome != 0), -row.value, row.trace, row.time_ms))
 
 
 def contribution(mode: str, threshold: float, row: Row) -> tuple[int, int]:
