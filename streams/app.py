@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import faust
 import structlog
-from yarl import URL
 
 from alerts.config import Config, read_config
 from alerts.route import Routes, read_routes
@@ -102,9 +101,20 @@ class Worker:
         for stage in self.stages:
             stage.keep_only(partition for topic, partition in assignment if topic == stage.topic)
 
+    async def _finish(self) -> None:
+        """The last checkpoints, before the group is left: in the order of the path."""
+        for stage in self.stages:
+            await stage.finish()
+
     def _wire(self) -> None:
         settings, app = self.settings, self.app
-        ChunkTransport.configure(self._restore, self._assigned, settings.max_chunk_records, settings.max_chunk_bytes)
+        ChunkTransport.configure(
+            self._restore,
+            self._assigned,
+            settings.max_chunk_records,
+            settings.max_chunk_bytes,
+            finish=self._finish,
+        )
         decompression.bound(settings.max_decompressed_bytes)
         for stage in self.stages:
             self._agent(stage)
@@ -170,9 +180,7 @@ def faust_app(settings: Settings) -> faust.App:
         agent_supervisor="mode.CrashingSupervisor",
         autodiscover=False,
     )
-    app.transport = ChunkTransport(
-        [URL(f"kafka://{address}") for address in settings.bootstrap.split(",")], app, app.loop
-    )
+    app.transport = ChunkTransport(app.conf.broker, app, app.loop)
     return app
 
 
@@ -181,4 +189,5 @@ def run(settings: Settings) -> None:
     reporting.start(settings.sentry_dsn)
     worker = Worker(settings)
     log.info("worker_starts", slos=len(worker.config.slos), config=worker.config.hash, partitions=settings.partitions)
-    faust.Worker(worker.app, loglevel=settings.log_level, redirect_stdouts=False).execute_from_commandline()
+    shell = faust.Worker(worker.app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False)
+    shell.execute_from_commandline()

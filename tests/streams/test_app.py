@@ -111,6 +111,18 @@ async def test_an_assignment_reaches_every_stage(worker):
     assert [stage.assignments for stage in worker.stages] == [1, 1, 1]
 
 
+async def test_the_last_checkpoints_are_made_in_the_order_of_the_path(worker, monkeypatch):
+    made = []
+    for stage in worker.stages:
+
+        async def finish(name: str = stage.name) -> None:
+            made.append(name)
+
+        monkeypatch.setattr(stage, "finish", finish)
+    await worker._finish()
+    assert made == ["aggregate", "merge", "notify"]
+
+
 def test_a_settled_delivery_hurries_the_stage_that_records_it(worker):
     assert not worker.stages[2]._urgent.is_set()
     worker._delivered()
