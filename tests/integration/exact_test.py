@@ -21,7 +21,9 @@ from demo.ledger import Ledger, LedgerTransport
 from schemas import corrupt
 from schemas.records import DeadLetter, LateRecord
 from streams import topics
+from streams.settings import Settings
 from tests.integration.plant import PARTITIONS, WORKER, Plant, now_ms
+from tests.streams.broker import committed, read_all
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
@@ -188,3 +190,17 @@ def test_a_worker_killed_in_mid_work_loses_and_doubles_nothing(plant: Plant, ben
     assert bench.audit.regressions == 0
     assert set(plant.metric("tocsin_unaccounted_events").values()) == {0.0}
     assert plant.workers.kills == 2
+
+
+def test_a_worker_that_is_told_to_stop_leaves_nothing_to_replay(plant: Plant, bench: Bench) -> None:
+    bench.settle()
+    before = aggregated(plant)
+    bench.emit(now_ms(), count=30)
+    plant.until("the last measurements", lambda: aggregated(plant) >= before + 3 * 30 * len(SERVICES))
+    plant.workers.stop()
+    ends = {p: len(found) for p, found in read_all(plant.bootstrap, topics.TELEMETRY, PARTITIONS).items()}
+    done = committed(plant.bootstrap, Settings().application, topics.TELEMETRY, PARTITIONS)
+    assert {p: max(0, at) for p, at in done.items()} == ends
+    plant.start()
+    assert plant.metric("tocsin_input_records_total").get('{stage="aggregate"}', 0.0) == 0.0
+    assert bench.settle().exact
