@@ -20,7 +20,7 @@ import psutil
 import structlog
 
 from streams import errors, selfmetrics
-from streams.limits import END_OFFSET_TIMEOUT_S, LOOP_DEAD_S, WATCH_EVERY_S, WATCH_SLACK_S
+from streams.limits import BUSY_PATIENCE, END_OFFSET_TIMEOUT_S, LOOP_DEAD_S, WATCH_EVERY_S, WATCH_SLACK_S
 from streams.stage import Stage
 from streams.step import Step
 from streams.transport import aiokafka_consumer, end_of_log
@@ -44,6 +44,7 @@ class Watchdog:
         self._app, self._stages, self._clock = app, stages, clock
         self._stuck_after_s, self._slow_after_s = stuck_after_s, slow_after_s
         self._moved: dict[tuple[str, int], tuple[int, float]] = {}
+        self._any_moved_at = clock()
         self._unrestored: dict[tuple[str, int], float] = {}
         self.turned_at = clock()
 
@@ -108,12 +109,18 @@ class Watchdog:
                 known, since = self._moved.get(place, (None, now))
                 if fence != known or self._app.rebalancing:
                     self._moved[place] = (fence, now)
-                elif now - since > self._stuck_after_s:
+                    self._any_moved_at = now
+                elif now - since > self._patience_s(now):
                     behind = stage.behind(partition) or await self._behind(*place, fence)
                     if behind and held.step.fence == fence:
                         return f"{stage.topic}[{partition}] stands at {fence}, {behind} behind, for {now - since:.0f} s"
                     self._moved[place] = (fence, now)
         return ""
+
+    def _patience_s(self, now: float) -> float:
+        """How long a partition may stand: longer while others move, since a busy worker lets one wait for another."""
+        busy = now - self._any_moved_at <= self._stuck_after_s
+        return self._stuck_after_s * (BUSY_PATIENCE if busy else 1)
 
     async def _behind(self, topic: str, partition: int, fence: int) -> int:
         """Records after the fence as the broker says; 0 while it says nothing, which is the broker's fault."""
