@@ -101,6 +101,7 @@ class KafkaLog:
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 50,  # a question about the next topic waits behind the long poll of the last
             "log_level": 0,
         }
         self._consumer = Consumer(settings)
@@ -172,6 +173,8 @@ class KafkaLog:
                     raise self._silent(f"nothing came for {SILENCE_S:.0f} s, though more is there")
         except KafkaException as error:
             raise self._silent(error.args[0].str()) from error
+        finally:
+            self._consumer.unassign()
 
     def _at_end(self, error: KafkaError) -> bool:
         """Whether this says "no more for now"; what will not pass by itself raises, what may is waited for."""

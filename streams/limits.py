@@ -59,4 +59,4 @@ READY_LAG_RECORDS: Final = 10_000
 #: How long an ending process may take to tell Sentry why.
 LAST_WORDS_S: Final = 2.0
 END_OFFSET_TIMEOUT_S: Final = 10.0
-BUSY_PATIENCE = 10  # times stuck_after_s: for a partition that stands while others of the worker move
+BUSY_PATIENCE: Final = 10  # times stuck_after_s: for a partition that stands while others of the worker move
