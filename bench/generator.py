@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.rig import ROOT, Rig, environment
-from bench.workloads import BAD_SHARE, ROUTES, SOURCES, Publisher, Singles, warm_up
+from bench.workloads import BAD_SHARE, ROUTES, SOURCES, Publisher, Singles, series_of, warm_up
 
 TICK_S = 0.01
 LINGER_MS = 5
@@ -110,12 +110,12 @@ class Paced:
     def _tick(self, begun_s: float, first: int, end: int) -> None:
         number = np.arange(first, end)
         elapsed = number / self.pace.rate
-        series = self._rng.integers(0, self.pace.series, len(number))
+        source = number % SOURCES
+        series = series_of(self._rng, self.pace.series, source)
         route = series % ROUTES
         share = np.where(burning(self.pace, route, elapsed), BURNING_SHARE, BAD_SHARE)
         good = self._rng.random(len(number)) >= share
         time_ms = ((begun_s + elapsed) * 1000).astype(np.int64)
-        source = number % SOURCES
         value = self._rng.lognormal(3.0, 1.0, len(number))
         for who, event in zip(
             source.tolist(), self._singles.encoded(source, series, time_ms, value, good), strict=True

@@ -69,10 +69,10 @@ def single_figures(few: list[Rate], peer: list[float], many: list[Rate]) -> list
     growth = tuple(more / less for more, less in zip(many_s, few_s, strict=True))
     beside = f"plain Faust, same work, topic and run: {statistics.median(peer):,.0f} events/s"
     seen = (
-        f"{statistics.median(many_s):,.0f} events/s at {MANY_SERIES:,} series in each partition, from when all have been "
+        f"{statistics.median(many_s):,.0f} events/s at {MANY_SERIES:,} series over 4 partitions, from when all have been "
         f"seen, against {statistics.median(few_s):,.0f} at {SERIES:,}"
     )
-    warm = f"first sight of {MANY_SERIES:,} series in each of 4 partitions, in catch-up"
+    warm = f"first sight of {MANY_SERIES:,} series, in catch-up"
     memory = f"resident when done; {max(rate.peak_mb for rate in many):,.0f} MB at most while catching up"
     return [
         Figure("single_events_per_s", "events/s", tuple(few_s), ">= 150000", beside),

@@ -42,12 +42,12 @@ class Load:
     rate: float
     batch: int = 0  # measurements a message; 0: single events
     seed: int = 7
-    warm_up: bool = False  # first each series once in each partition
+    warm_up: bool = False  # first each series once
 
     @property
     def warming(self) -> int:
         """Measurements of the warm-up."""
-        return self.series * PARTITIONS if self.warm_up else 0
+        return self.series if self.warm_up else 0
 
 
 def entry(number: int) -> SeriesEntry:
@@ -152,17 +152,23 @@ def publish(bootstrap: str, load: Load) -> None:
     publisher.done()
 
 
+def series_of(rng: np.random.Generator, series: int, source: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A series of each source's own: those of its partition, evenly. A service keeps its series where it is."""
+    own = rng.integers(0, series // PARTITIONS, len(source))
+    return own * PARTITIONS + source % PARTITIONS
+
+
 def warm_up(publisher: Publisher, singles: Singles, series: int, time_ms: int) -> int:
-    """Each series once in each partition, at one time; how many events that is."""
+    """Each series once, at one time; how many events that is."""
     for partition in range(PARTITIONS):
-        for begin in range(0, series, BLOCK):
-            number = np.arange(begin, min(begin + BLOCK, series))
+        for begin in range(partition, series, BLOCK):
+            number = np.arange(begin, min(begin + BLOCK, series), PARTITIONS)
             source = np.full(len(number), partition)
             time_of = np.full(len(number), time_ms)
             good = np.ones(len(number), np.bool_)
             for event in singles.encoded(source, number, time_of, np.full(len(number), 20.0), good):
                 publisher.send(partition, event)
-    return series * PARTITIONS
+    return series
 
 
 def _singles(publisher: Publisher, load: Load, rng: np.random.Generator, end_ms: int) -> None:
@@ -175,7 +181,7 @@ def _singles(publisher: Publisher, load: Load, rng: np.random.Generator, end_ms:
         count = len(number)
         source = number % SOURCES
         time_ms = end_ms - ((left - number) * (1000 / load.rate)).astype(np.int64)
-        series = rng.integers(0, load.series, count)
+        series = series_of(rng, load.series, source)
         events = singles.encoded(
             source, series, time_ms, rng.lognormal(3.0, 1.0, count), rng.random(count) >= BAD_SHARE
         )

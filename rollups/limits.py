@@ -16,6 +16,8 @@ SOURCE_KINDS: Final = 4  # web, desktop, vehicle, other: the order is the wire i
 #: "no time yet": below every event time, and far enough from the edge of int64 that bounds can be subtracted from it.
 NEVER: Final = -(2**62)
 
+MAX_PIECE_BYTES: Final = 4 << 20  # of cells in one message; topics take 8 MiB
+
 SUM_FRACTION_BITS: Final = 40  # sums resolve 2**-40
 MAX_ABS_VALUE: Final = 2.0**43  # the decoder refuses what is not below this
 FIXED_POINT: Final = 1 << 20  # good and total are in units of 2**-20

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from rollups.cut import pieces
 from rollups.definitions import Definitions
 from rollups.latest import NONE, Series
 from rollups.limits import NEVER, PANE_MS, SOURCE_KINDS, Lateness
@@ -188,22 +189,20 @@ class Merge:
         for kind, coarse in enumerate(self.kinds):
             for start_ms, pane in sorted(coarse.panes.items()):
                 if pane.whole or (pane.changed and self._rested(pane)):
-                    yield self._batch(kind, PANE_MS, start_ms, pane)
+                    yield from self._batches(kind, PANE_MS, start_ms, pane)
 
     def _coarse_batches(self) -> Iterator[RollupBatch]:
         for kind, coarse in enumerate(self.kinds):
             for (window_ms, start_ms), window in sorted(coarse.windows.items()):
                 if window.whole or (window.changed and self._rested(window)):
-                    yield self._batch(kind, window_ms, start_ms, window)
+                    yield from self._batches(kind, window_ms, start_ms, window)
 
     def _rested(self, of: MergePane | Window) -> bool:
         return self.sources.now_ms - of.emitted_ms >= self.limits.emit_every_ms
 
-    def _batch(self, kind: int, window_ms: int, start_ms: int, of: MergePane | Window) -> RollupBatch:
-        """The number of a batch holds its kind, so that kinds never share a key."""
-        number = of.batches * SOURCE_KINDS + kind
+    def _batches(self, kind: int, window_ms: int, start_ms: int, of: MergePane | Window) -> Iterator[RollupBatch]:
+        """As many as it takes. The number of a batch holds its kind, so that kinds never share a key."""
         rows, corrected = of.emission()
-        of.batches += 1
         of.emitted_ms = self.sources.now_ms
         flags = np.full(len(rows), FLAG_FINAL if of.final else 0, np.uint8)
         flags[np.searchsorted(rows.series, corrected)] |= FLAG_CORRECTION
@@ -215,7 +214,10 @@ class Merge:
         )
         self.counters["rollup_rows"] += len(rows)
         clock = self.sources.clock()
-        return RollupBatch(window_ms, start_ms, self.partition, number, clock.watermarks, self.series.named(rows))
+        for piece in pieces(self.series.named(rows)):
+            number = of.batches * SOURCE_KINDS + kind
+            of.batches += 1
+            yield RollupBatch(window_ms, start_ms, self.partition, number, clock.watermarks, piece)
 
 
 def stale_rows(block: Cells, changed: Series) -> int:

@@ -8,13 +8,16 @@ the future to the late topic, with its original bytes. It refuses to decide: tha
 from __future__ import annotations
 
 import bisect
+import dataclasses
 from collections.abc import Callable, Sequence
 
 from rollups import aggregate_state
 from rollups.aggregate import Aggregate
+from rollups.cut import pieces
+from rollups.limits import NEVER
 from rollups.series import FeedsOf
 from schemas import codec
-from schemas.records import DeadLetter, LateRecord
+from schemas.records import DeadLetter, LateRecord, PartialBatch
 from schemas.telemetry import TelemetryDecoder
 from streams import selfmetrics, topics
 from streams.chunk import Record
@@ -104,7 +107,9 @@ class AggregateStep:
         drained = self._aggregate.drain()
         key = str(self.partition).encode()
         out = [
-            Outgoing(topics.PARTIALS, key, codec.encode(batch), target) for target, batch in drained.partials.items()
+            Outgoing(topics.PARTIALS, key, codec.encode(piece), target)
+            for target, batch in drained.partials.items()
+            for piece in in_pieces(batch)
         ]
         letters, self._letters = self._letters, []
         if self._now_ms >= self._compact_at_ms:
@@ -146,6 +151,17 @@ class AggregateStep:
     def close(self) -> None:
         """Take the partition's gauges down."""
         selfmetrics.forget(self.partition)
+
+
+def in_pieces(batch: PartialBatch) -> list[PartialBatch]:
+    """A batch in messages that the broker takes; the last one alone moves time, when all rows have come."""
+    *earlier, last = pieces(batch.cells)
+    unheard = (NEVER,) * len(batch.watermarks)
+    before = [
+        dataclasses.replace(batch, cells=cells, watermarks=unheard, max_event_ms=unheard, now_ms=NEVER)
+        for cells in earlier
+    ]
+    return [*before, dataclasses.replace(batch, cells=last)]
 
 
 def _offset(record: Record) -> int:
