@@ -203,7 +203,7 @@ class SloCells:
         found = Exemplars(**{name: columns[f"trace_{name}"].astype(dtype) for name, dtype in EXEMPLARS.items()})
         of_pane = columns["trace_start_ms"].astype(np.int64)
         for start in np.unique(of_pane).tolist():
-            self.panes[start].exemplars = found.take(of_pane == start)
+            self.panes.setdefault(start, SloPane()).exemplars = found.take(of_pane == start)
 
     def drop_before(self, time_ms: int) -> None:
         """Forget panes that ended at or before `time_ms`."""

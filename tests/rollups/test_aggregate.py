@@ -9,9 +9,11 @@ import pytest
 
 from rollups.aggregate import Aggregate, Drained
 from rollups.aggregate_state import restore, snapshot
+from rollups.feeds import SloCells, SloPane
 from rollups.intake import LateRow
 from rollups.limits import NEVER, Lateness, Limits
 from rollups.packing import CorruptState
+from rollups.pane import EXEMPLARS, Exemplars
 from rollups.series import OVERFLOW_LABEL
 from schemas.cells import FLAG_LATE, FLAG_SLO, Cells
 from schemas.records import MeasureKind, SeriesDefinition, SourceKind
@@ -207,3 +209,13 @@ def test_what_is_not_its_snapshot_is_refused() -> None:
             restore(Aggregate(0, 1, some_feeds), data[:size])
     with pytest.raises(CorruptState, match="0 of 1"):
         restore(Aggregate(1, 1, some_feeds), data)
+
+
+def test_a_trace_without_an_outcome_survives_a_restart() -> None:
+    """Its group counts nothing, so the exemplar is all that the pane holds."""
+    pane = SloPane()
+    pane.offer(Exemplars(*(np.zeros(1, dtype) for dtype in EXEMPLARS.values())))
+    cells, again = SloCells(), SloCells()
+    cells.panes[0] = pane
+    again.load(cells.columns())
+    assert len(again.panes[0].exemplars.slot) == 1
