@@ -33,7 +33,7 @@ from streams.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 FETCH_BYTES = 8 << 20
-STREAM_BUFFER = 2  # chunks, not records: what waits here holds up the other topics, alerts among them
+STREAM_BUFFER = 16  # chunks, not records; a smaller one makes Faust pause partitions, which costs seconds to resume
 
 
 class Worker:
