@@ -56,7 +56,8 @@ def environment() -> dict[str, str]:
 
 
 class Metrics(dict[str, float]):
-    """One look at a worker's metrics: sums by 'name', 'name{label value}' and 'name{value,value}'; absent is 0."""
+    """One look at a worker's metrics: sums by 'name', by 'name{value}' of any label, and by 'name{label=value,...}' of all
+    labels in order of their names; absent is 0."""
 
     def __missing__(self, key: str) -> float:
         return 0.0
@@ -67,9 +68,8 @@ class Metrics(dict[str, float]):
         found = cls()
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
-                values = list(sample.labels.values())
-                names = {sample.name, *(f"{sample.name}{{{value}}}" for value in (*values, ",".join(values)))}
-                for name in names:
+                everything = ",".join(f"{label}={value}" for label, value in sorted(sample.labels.items()))
+                for name in {sample.name, *(f"{sample.name}{{{at}}}" for at in (*sample.labels.values(), everything))}:
                     found[name] += sample.value
         return found
 
@@ -120,7 +120,7 @@ class Worker:
     def partitions(self, stage: str) -> set[int]:
         """The partitions of a stage that it holds."""
         found = self.metrics()
-        return {p for p in range(PARTITIONS) if f"tocsin_lag_records{{{stage},{p}}}" in found}
+        return {p for p in range(PARTITIONS) if f"tocsin_lag_records{{partition={p},stage={stage}}}" in found}
 
     @property
     def rss_mb(self) -> float:
