@@ -130,6 +130,12 @@ class Worker:
         except psutil.NoSuchProcess:
             return 0.0
 
+    @property
+    def cpu_s(self) -> float:
+        """Processor time that it has used, s, all threads."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""
         self.process.kill()

@@ -49,13 +49,15 @@ class Rate:
     rss_mb: float  # when all is done
     peak_mb: float
     warm_s: float  # from the first measurement to where the middle begins
+    cores: float  # that the worker kept busy in the middle: far below 1, it waited or was not let
     costs: dict[str, float]
 
     def line(self) -> str:
         """In words."""
         spent = ", ".join(f"{name} {seconds:.1f}" for name, seconds in self.costs.items())
         memory = f"{self.rss_mb:.0f} MB resident, {self.peak_mb:.0f} at most"
-        return f"{self.per_s:,.0f}/s; {memory}; warm after {self.warm_s:.1f} s; seconds in {spent}"
+        busy = f"{self.cores:.2f} cores busy"
+        return f"{self.per_s:,.0f}/s; {busy}; {memory}; warm after {self.warm_s:.1f} s; seconds in {spent}"
 
 
 def changes(samples: Sequence[Sample]) -> list[Sample]:
@@ -82,6 +84,7 @@ def tocsin_rate(rig: Rig, load: Load) -> Rate:
     with rig.worker() as worker:
         samples: list[Sample] = []
         warm: list[float] = []
+        spent: list[Sample] = []  # (seconds, seconds of processor time) from the middle's begin to its end
         found = Metrics()
 
         def done() -> bool:
@@ -91,6 +94,8 @@ def tocsin_rate(rig: Rig, load: Load) -> Rate:
             seen = found[SERIES] >= load.warming or not load.warm_up
             if not warm and seen and found[ACCEPTED] >= load.measurements * WARM:
                 warm.append(found[ACCEPTED])
+            if warm and (found[ACCEPTED] < load.measurements * UNTIL or len(spent) < 2):
+                spent.append((samples[-1][0], worker.cpu_s))
             return found[ACCEPTED] >= load.measurements
 
         await_that(done, f"{load.measurements:,} measurements applied", RUN_S, SAMPLE_S)
@@ -99,7 +104,8 @@ def tocsin_rate(rig: Rig, load: Load) -> Rate:
         check_account(settle(rig.bootstrap, [worker], load.measurements), load.measurements)
         began = next(at for at, count in samples if count)
         warm_s = next(at for at, count in samples if count >= warm[0]) - began
-        return Rate(rate, worker.rss_mb, worker.peak_mb, warm_s, costs)
+        cores = (spent[-1][1] - spent[0][1]) / (spent[-1][0] - spent[0][0]) if len(spent) > 1 else 0.0
+        return Rate(rate, worker.rss_mb, worker.peak_mb, warm_s, cores, costs)
 
 
 def faust_rate(rig: Rig, seconds: float) -> float:

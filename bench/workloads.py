@@ -1,10 +1,10 @@
 """Workloads: the same telemetry for everyone, made and published before the clock starts, or at a pace.
 
-What: one metric with three labels, kind outcome with a value, over so many series, from 32 sources, dealt evenly to four
-partitions. Single events: a series belongs to the sources of one partition, as a service's series do. Batches: every
-source sends every series. Everything but the times follows from a seed. Why event times run at a rate: panes of 10 s must close as
-often per measurement as they would live, or the cost of closing them is hidden. It refuses to go on when a record is
-not acknowledged.
+What: one metric with three labels, kind outcome with a value, over so many series, from 32 sources that are dealt evenly
+to four partitions. Single events: a series belongs to the sources of one partition, as a service's series do. Batches:
+every source sends every series. Everything but the times follows from a seed. Why event times run at a rate: panes of
+10 s must close as often per measurement as they would live, or the cost of closing them is hidden. It refuses to go on
+when a record is not acknowledged.
 """
 
 from __future__ import annotations
