@@ -99,6 +99,8 @@ def tocsin_rate(rig: Rig, load: Load) -> Rate:
             return found[ACCEPTED] >= load.measurements
 
         await_that(done, f"{load.measurements:,} measurements applied", RUN_S, SAMPLE_S)
+        if not warm:
+            raise ValueError(f"{load.warming:,} series were never seen: {found[SERIES]:,.0f} at the end")
         rate = middle_rate(samples, warm[0], load.measurements * UNTIL)
         costs = {name: found[metric] for name, metric in COSTS.items()}
         check_account(settle(rig.bootstrap, [worker], load.measurements), load.measurements)
