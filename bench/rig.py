@@ -30,6 +30,7 @@ from streams import topics
 ROOT = pathlib.Path(__file__).parent.parent
 TIMEOUT_S = 180.0
 ANSWER_S = 5.0
+LAST_LINES = 60
 SLOS = ROOT / "bench" / "slos.yaml"
 
 
@@ -74,6 +75,14 @@ class Metrics(dict[str, float]):
         return found
 
 
+def why(log: str) -> str:
+    """What a log says about an end: from its first traceback or critical line on, without the noise of stopping."""
+    lines = [line for line in log.splitlines() if "Stopping..." not in line and "woke up too late" not in line]
+    marks = ("Traceback", "[critical", "[error", "worker_ends")
+    first = next((place for place, line in enumerate(lines) if any(mark in line for mark in marks)), -LAST_LINES)
+    return "\n".join(lines[first:][:LAST_LINES])
+
+
 class Worker:
     """One worker process."""
 
@@ -99,8 +108,8 @@ class Worker:
     def _get(self, path: str) -> str:
         """An answer of its health server; empty while there is none. Raises RuntimeError when the worker ended."""
         if self.process.poll() is not None:
-            end = self.log.read_text(encoding="utf-8", errors="replace")[-2_000:]
-            raise RuntimeError(f"the worker ended with {self.process.returncode}; the end of its log:\n{end}")
+            told = why(self.log.read_text(encoding="utf-8", errors="replace"))
+            raise RuntimeError(f"the worker ended with {self.process.returncode}; from its log:\n{told}")
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=ANSWER_S) as answer:
                 return str(answer.read().decode())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.rig import Metrics, await_that
+from bench.rig import Metrics, await_that, why
 
 TEXT = """\
 # TYPE tocsin_measurements counter
@@ -38,3 +38,13 @@ def test_what_is_absent_is_nothing_and_stays_absent():
 def test_waiting_names_what_did_not_come():
     with pytest.raises(TimeoutError, match="the moon"):
         await_that(lambda: False, "the moon", 0.01, 0.001)
+
+
+def test_the_reason_of_an_end_is_found_in_front_of_the_noise():
+    stops = [f"[info] part {number}: Stopping..." for number in range(500)]
+    log = ["[info] begins", "[error    ] it broke", "Traceback", "ValueError: this", *stops, "closing"]
+    assert why("\n".join(log)).splitlines() == ["[error    ] it broke", "Traceback", "ValueError: this", "closing"]
+
+
+def test_without_a_reason_the_last_lines_are_told():
+    assert why("\n".join(f"line {number}" for number in range(500))).splitlines()[-1] == "line 499"
