@@ -145,7 +145,8 @@ class Delivery:
                 self._wake.clear()
                 wait_s = self._begin()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), wait_s)
+                    async with asyncio.timeout(wait_s):
+                        await self._wake.wait()
         finally:
             await self._end(self._tasks)
 

@@ -10,6 +10,7 @@ to go on after any failure: no chunk is ever acknowledged whose effect is not de
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
@@ -219,10 +220,9 @@ class Stage(Generic[S]):
     async def checkpoints(self, stopping: Callable[[], bool]) -> None:
         """Body of the task: a checkpoint each `checkpoint_s`, sooner when a step is urgent; the last has snapshots."""
         while not (stopping() or self._finished):
-            try:
-                await asyncio.wait_for(self._urgent.wait(), self.pace.checkpoint_s)
-            except TimeoutError:
-                pass
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.pace.checkpoint_s):
+                    await self._urgent.wait()
             self._urgent.clear()
             await self._checkpoint_or_end()
         await self.finish()

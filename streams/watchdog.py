@@ -125,7 +125,8 @@ class Watchdog:
     async def _behind(self, topic: str, partition: int, fence: int) -> int:
         """Records after the fence as the broker says; 0 while it says nothing, which is the broker's fault."""
         try:
-            low, high = await asyncio.wait_for(end_of_log(self._app, topic, partition), END_OFFSET_TIMEOUT_S)
+            async with asyncio.timeout(END_OFFSET_TIMEOUT_S):
+                low, high = await end_of_log(self._app, topic, partition)
         except Exception as error:  # noqa: BLE001  # the broker's fault is not the worker's
             log.warning("end_of_log_unknown", topic=topic, partition=partition, error=repr(error))
             return 0

@@ -292,6 +292,21 @@ async def test_a_channel_without_a_sink_and_what_cannot_be_sent_fail_at_once() -
     assert outbox.counters["failed_unsendable"] == 2
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_the_end_is_not_missed_when_it_comes_just_after_a_wake(turns: int) -> None:
+    """At whatever turn of the loop it comes: between "woken" and "runs on" a cancellation could be forgotten."""
+    delivery = Delivery({}, MemoryReceiver())
+    task = asyncio.create_task(delivery.run())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    delivery.wake()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=5)
+    assert task in done
+
+
 async def test_the_end_cancels_what_is_under_way_and_leaves_it_owed(exchange: HttpExchange, hook: WebhookFake) -> None:
     hook.stays(Fault(200, delay_s=60.0))
     outbox = Outbox({"team": Policy()})

@@ -29,7 +29,8 @@ async def test_an_unreachable_broker_fails_the_set_after_the_timeout():
     producer = Producer(NOWHERE, 1.0)
     sent = producer.send([Outgoing("topic", b"k", b"v", 0)])
     with pytest.raises(DeliveryFailed, match=r"topic|unacknowledged"):
-        await asyncio.wait_for(producer.settled(sent), 10)
+        async with asyncio.timeout(10):
+            await producer.settled(sent)
 
 
 async def test_a_record_that_the_broker_refuses_fails_the_set(bootstrap, unique):

@@ -228,7 +228,8 @@ async def test_reading_waits_while_too_much_is_undelivered(bound):
     await asyncio.sleep(0.02)
     assert world.step(0).fence == 2  # the first chunk exceeds the bound, so the second waits
     world.producer.gate.set()
-    await asyncio.wait_for(feeding, 5)
+    async with asyncio.timeout(5):
+        await feeding
     assert world.step(0).fence == 8
     loop.cancel()
 
