@@ -131,7 +131,7 @@ class BatchReader:
         parts: list[list[bytes]] = [[], [], [], []]
         tables: list[NDArray[np.int64]] = []
         for batch in np.flatnonzero(ok).tolist():
-            data = chunk.values[int(rows[batch])]
+            data = chunk.value(int(rows[batch]))
             columns = [data[first:last] for first, last in zip(column[batch], column_end[batch], strict=True)]
             crc = 0
             for part in columns:

@@ -1,6 +1,6 @@
 """Chunk: the values of many records as one padded buffer, and which of them are plain events or batches.
 
-What: joined bytes, first byte and end of each record, and the schema of each by its framing. Why: everything that is
+What: their bytes, first byte and end of each record, and the schema of each by its framing. Why: everything that is
 read in lockstep reads from one buffer. It refuses to judge: what is of neither schema is left to the strict reader.
 """
 
@@ -18,7 +18,7 @@ from schemas.framing import CONFLUENT_HEADER_BYTES, SINGLE_OBJECT_HEADER_BYTES, 
 from schemas.limits import RECORD_BYTES
 from schemas.telemetry_schema import BATCH, EVENT
 
-_PADDING: Final = bytes(max(keyed_hash.PADDING_BYTES, lockstep.PADDING_BYTES))
+PADDING: Final = bytes(max(keyed_hash.PADDING_BYTES, lockstep.PADDING_BYTES))
 _SINGLE: Final = np.uint64(int.from_bytes(SINGLE_OBJECT_MARK, "little"))
 _EVENT: Final = np.uint64(int.from_bytes(EVENT.fingerprint, "little"))
 _BATCH: Final = np.uint64(int.from_bytes(BATCH.fingerprint, "little"))
@@ -26,9 +26,11 @@ _BATCH: Final = np.uint64(int.from_bytes(BATCH.fingerprint, "little"))
 
 @dataclasses.dataclass(slots=True)
 class Chunk:
-    """n records. `start`, `end`: bounds in `buffer`, which is padded for every gather of this room."""
+    """n records. `start`, `end`: bounds in `buffer`, which ends with PADDING for every gather of this room.
 
-    values: Sequence[bytes]
+    Between the values there may be bytes of no meaning here.
+    """
+
     buffer: NDArray[np.uint8]
     start: NDArray[np.int64]
     end: NDArray[np.int64]
@@ -39,7 +41,11 @@ class Chunk:
         end = np.cumsum(np.fromiter(map(len, values), np.int64, len(values)))
         start = np.zeros(len(end), np.int64)
         start[1:] = end[:-1]
-        return cls(values, np.frombuffer(b"".join([*values, _PADDING]), np.uint8), start, end)
+        return cls(np.frombuffer(b"".join([*values, PADDING]), np.uint8), start, end)
+
+    def value(self, row: int) -> bytes:
+        """One record's bytes."""
+        return self.buffer[int(self.start[row]) : int(self.end[row])].tobytes()
 
     def kinds(self, schemas: WriterSchemas) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
         """(size of the framing, is an event, is a batch), shapes (n,). The lookup's errors pass."""

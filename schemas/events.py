@@ -86,7 +86,7 @@ class EventReader:
         def learn(row: int) -> int | None:
             if not ok[row]:
                 return None
-            data = chunk.values[int(rows[row])]
+            data = chunk.value(int(rows[row]))
             try:
                 found = read_event(EVENT, data, int(header[row]))
             except CorruptRecord:

@@ -89,23 +89,20 @@ class TelemetryDecoder:
         else:
             offset = np.fromiter(map(_offset, records), np.int64, count)
         append_ms = np.fromiter(map(_timestamp, records), np.int64, count)
-        return self.decode_columns(offset, append_ms, list(map(_value, records)))
+        return self.decode_chunk(offset, append_ms, Chunk.of(list(map(_value, records))))
 
-    def decode_columns(
-        self, offset: NDArray[np.int64], append_ms: NDArray[np.int64], values: Sequence[bytes]
-    ) -> Decoded:
+    def decode_chunk(self, offset: NDArray[np.int64], append_ms: NDArray[np.int64], chunk: Chunk) -> Decoded:
         """The same from columns: offset and Kafka timestamp (n,), n values."""
         if self._definitions.full:
             self.forget()
         self._schemas.ask_again()
         try:
-            return self._decode(offset, append_ms, values)
+            return self._decode(offset, append_ms, chunk)
         except BaseException:  # of `resolve` or the lookup: what is half known is worse than what is not
             self.forget()
             raise
 
-    def _decode(self, offset: NDArray[np.int64], append_ms: NDArray[np.int64], values: Sequence[bytes]) -> Decoded:
-        chunk = Chunk.of(values)
+    def _decode(self, offset: NDArray[np.int64], append_ms: NDArray[np.int64], chunk: Chunk) -> Decoded:
         header, event, batch = chunk.kinds(self._schemas)
         pieces: list[Piece] = []
         odd = [np.flatnonzero(~(event | batch))]
@@ -119,7 +116,7 @@ class TelemetryDecoder:
         for row in np.sort(np.concatenate(odd)).tolist():
             self.strict_reads += 1
             try:
-                pieces.append(piece_of(row, self._strict(values[row]), self._definitions))
+                pieces.append(piece_of(row, self._strict(chunk.value(row)), self._definitions))
             except CorruptRecord as error:
                 refused.append(Refused(int(offset[row]), error.reason, error.detail, error.byte))
         self._definitions.settle()

@@ -7,9 +7,8 @@ the future to the late topic, with its original bytes. It refuses to decide: tha
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from rollups import aggregate_state
 from rollups.aggregate import Aggregate
@@ -20,8 +19,8 @@ from schemas import codec
 from schemas.records import DeadLetter, LateRecord, PartialBatch
 from schemas.telemetry import TelemetryDecoder
 from streams import selfmetrics, topics
-from streams.chunk import Record
 from streams.producer import Outgoing
+from streams.records import Records
 from streams.settings import Settings
 
 DETAIL_CHARS = 500
@@ -62,14 +61,14 @@ class AggregateStep:
         """Last source offset applied."""
         return self._aggregate.fence
 
-    def apply(self, records: Sequence[Record]) -> None:
+    def apply(self, records: Records) -> None:
         """Decode and count what is above the fence."""
-        fresh = records[bisect.bisect_right(records, self.fence, key=_offset) :]
+        fresh = records.after(self.fence)
         if not fresh:
             return
-        decoded = self._decoder.decode(fresh)
+        decoded = self._decoder.decode_chunk(fresh.offset, fresh.timestamp_ms, fresh.chunk)
         known_late = len(self._aggregate.intake.late)
-        self._aggregate.apply(decoded.measurements, fresh[-1].offset)
+        self._aggregate.apply(decoded.measurements, int(fresh.offset[-1]))
         self._letters += [
             self._letter(fresh, refused.offset, topics.DLQ, refused.reason, refused.detail, refused.byte)
             for refused in decoded.refused
@@ -78,11 +77,9 @@ class AggregateStep:
             detail = f"{late.rows} measurements of the record, the oldest at {late.event_ms}"
             self._letters.append(self._letter(fresh, late.offset, topics.LATE, late.reason, detail, -1))
 
-    def _letter(
-        self, records: Sequence[Record], offset: int, topic: str, reason: str, detail: str, byte: int
-    ) -> Outgoing:
+    def _letter(self, records: Records, offset: int, topic: str, reason: str, detail: str, byte: int) -> Outgoing:
         """A record's original bytes on their way to where a person may look at them."""
-        record = records[bisect.bisect_left(records, offset, key=_offset)]
+        record = records.at(offset)
         form = DeadLetter if topic == topics.DLQ else LateRecord
         letter = form(
             source_topic=topics.TELEMETRY,
@@ -162,7 +159,3 @@ def in_pieces(batch: PartialBatch) -> list[PartialBatch]:
         for cells in earlier
     ]
     return [*before, dataclasses.replace(batch, cells=last)]
-
-
-def _offset(record: Record) -> int:
-    return record.offset

@@ -18,7 +18,7 @@ from alerts.selection import Selection
 from schemas.telemetry import TelemetryDecoder
 from sinks.channels import Channels, read_channels
 from sinks.delivery import Delivery, HttpExchange
-from streams import commands, decompression, health, reporting, topics
+from streams import commands, fetching, health, reporting, topics
 from streams.aggregate import AggregateStep
 from streams.merge import MergeStep
 from streams.notify import NotifyStep
@@ -115,7 +115,7 @@ class Worker:
             settings.max_chunk_bytes,
             finish=self._finish,
         )
-        decompression.bound(settings.max_decompressed_bytes)
+        fetching.bound(settings.max_decompressed_bytes)
         for stage in self.stages:
             self._agent(stage)
         self._commands()

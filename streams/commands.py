@@ -13,8 +13,8 @@ from schemas import codec
 from schemas.corrupt import CorruptRecord
 from schemas.records import Command, DeadLetter
 from streams import selfmetrics, topics
-from streams.chunk import Record
 from streams.producer import Outgoing, Producer
+from streams.records import Record
 from streams.stage import ChunkEvent
 
 

@@ -1,39 +1,26 @@
-"""Bounded decompression of fetched batches: neither a batch nor a fetch may unfold beyond a limit.
+"""Bounded decompression of fetched batches: a batch does not unfold beyond a limit.
 
-What: replaces the four decode functions that aiokafka's compiled record parser looks up in its module by ones that
-unfold into a bounded buffer; aiokafka's PartitionRecords by one that steps over a batch which does not fit or is torn;
-and its FetchResult by one that hands over a bounded number of bytes. Why: aiokafka unfolds a batch whole, whatever its
-size, so one hostile producer could end every worker; and a batch that raises would be fetched again for ever. In place
-of the refused batch its last offset carries a note, which no decoder reads and which so becomes a dead letter that
-names the offsets. As a gain, one buffer for all batches unfolds twice as fast. It refuses to skip a batch whose
-checksum is wrong: that is damage on the way or on the disk, and reading it again may help.
+What: one decoder a codec that unfolds into a bounded buffer. Why: aiokafka's unfold a batch whole, whatever its size, so
+one hostile producer could end every worker. As a gain, one buffer for all batches unfolds twice as fast. It refuses
+what unfolds beyond the limit or beyond a ratio that no honest data reaches: BatchTooLarge.
 """
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import cramjam
-import structlog
 from aiokafka import codec
-from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException
-from aiokafka.record._crecords import default_records
 
-from streams.chunk import Record, bytes_of
-from streams.limits import FIRST_BUFFER_BYTES, FREE_UNFOLD_BYTES, MAX_FETCH_BYTES, MAX_UNFOLD_RATIO
+from streams.limits import FIRST_BUFFER_BYTES, FREE_UNFOLD_BYTES, MAX_UNFOLD_RATIO
+from streams.recordbatch import Decoders
 
-log = structlog.get_logger(__name__)
-
-REFUSED_BATCH = b"tocsin: batch refused: "
 _TOO_SMALL = "failed to write whole buffer"
 _XERIAL_HEADER = 16
 _MAX_VARINT_BITS = 35
-_ANY_NUMBER = 1 << 62
-_new = tuple.__new__  # a third faster than calling the named tuple, and it is called for each record
+_GZIP, _SNAPPY, _LZ4, _ZSTD = 1, 2, 3, 4  # Kafka's numbers
 
 
 class BatchTooLarge(ValueError):
@@ -112,101 +99,11 @@ def _uvarint(data: bytes, at: int) -> int:
     return value
 
 
-class BoundedRecords(fetcher.PartitionRecords):
-    """The records of one fetch response, as ours; a batch that can't be unfolded is stepped over and noted."""
-
-    next_fetch_offset: int
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._batch: list[Record] = []  # the unfolded batch, and how much of it was taken
-        self._taken = 0
-        self._after = 0  # the batch's own next offset, since compaction may have removed its last records
-
-    def __next__(self) -> Record:
-        """Nobody takes single records here."""
-        raise NotImplementedError("take() is the way to these records")
-
-    def take(self, max_records: int, max_bytes: int) -> list[Record]:
-        """The next records: up to a number, and no more once `max_bytes` are exceeded. None left: an empty list."""
-        taken: list[Record] = []
-        size = 0
-        while len(taken) < max_records and size < max_bytes and (self._taken < len(self._batch) or self._next_batch()):
-            part = self._batch[self._taken : self._taken + max_records - len(taken)]
-            part_size = bytes_of(part)
-            if size + part_size > max_bytes:
-                part = part[: _fitting(part, max_bytes - size)]
-                part_size = max_bytes
-            self._taken += len(part)
-            size += part_size
-            taken += part
-            self.next_fetch_offset = self._after if self._taken == len(self._batch) else part[-1].offset + 1
-        return taken
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing is left."""
-        return self._taken >= len(self._batch) and not self._records.has_next()
-
-    def _next_batch(self) -> bool:
-        """Unfold the next batch that holds records; False when there is none."""
-        while self._records.has_next():
-            batch = self._records.next_batch()
-            if self._check_crcs and not batch.validate_crc():
-                raise CorruptRecordException(f"Invalid CRC - {self._tp}")
-            found = [] if batch.is_control_batch else self._unfolded(batch)
-            if found and found[0].offset < self.next_fetch_offset:  # a fetch may begin inside a batch
-                found = [record for record in found if record.offset >= self.next_fetch_offset]
-            self._batch, self._taken, self._after = found, 0, batch.next_offset
-            if found:
-                return True
-            self.next_fetch_offset = batch.next_offset
-        return False
-
-    def _unfolded(self, batch: Any) -> list[Record]:
-        try:
-            return [_new(Record, (r.offset, r.timestamp, r.value or b"", r.key)) for r in batch]
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001  # whatever a hostile batch raises, the partition moves on
-            topic, partition = self._tp
-            first, last = batch.base_offset, batch.next_offset - 1
-            log.warning("batch_refused", topic=topic, partition=partition, first=first, last=last, error=str(error))
-            note = REFUSED_BATCH + f"{topic}[{partition}] offsets {first} to {last}: {error}".encode()
-            return [Record(last, batch.max_timestamp or 0, note, None)]
-
-
-def _fitting(part: list[Record], most: int) -> int:
-    """How many of the records have at most `most` bytes together, and the one that exceeds them."""
-    sizes = itertools.accumulate(len(record.value) for record in part)
-    return 1 + sum(1 for _ in itertools.takewhile(lambda size: size <= most, sizes))
-
-
-class BoundedResult(fetcher.FetchResult):
-    """Hands over records up to a number and a number of bytes; the rest stays for the next call."""
-
-    max_bytes = MAX_FETCH_BYTES
-    _partition_records: BoundedRecords | None
-
-    def getall(self, max_records: int | None = None) -> list[Record]:
-        """As aiokafka's, with the second bound."""
-        records = self._partition_records
-        if not self.check_assignment(self._topic_partition) or records is None:
-            return []
-        most = max_records or _ANY_NUMBER
-        taken = records.take(most, self.max_bytes)
-        self._update_position()
-        if records.done:
-            self._partition_records = None
-        return taken
-
-
-def bound(limit: int, fetch_bytes: int = MAX_FETCH_BYTES) -> None:
-    """Put the bounds in place for this process: bytes of one unfolded batch, bytes of one partition and fetch."""
-    default_records.gzip_decode = bounded(cramjam.gzip.decompress_into, limit)
-    default_records.lz4_decode = bounded(cramjam.lz4.decompress_into, limit)
-    default_records.zstd_decode = bounded(cramjam.zstd.decompress_into, limit)
-    default_records.snappy_decode = bounded_snappy(limit)
-    BoundedResult.max_bytes = fetch_bytes
-    fetcher.PartitionRecords = BoundedRecords
-    fetcher.FetchResult = BoundedResult
+def decoders(limit: int) -> Decoders:
+    """A bounded decoder for each of Kafka's codecs. `limit`: bytes of one unfolded batch."""
+    return {
+        _GZIP: bounded(cramjam.gzip.decompress_into, limit),
+        _SNAPPY: bounded_snappy(limit),
+        _LZ4: bounded(cramjam.lz4.decompress_into, limit),
+        _ZSTD: bounded(cramjam.zstd.decompress_into, limit),
+    }

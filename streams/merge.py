@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from collections.abc import Sequence
 
 from alerts.config import Config
 from alerts.evaluate import Evaluator
@@ -23,8 +22,8 @@ from schemas import codec
 from schemas.cells import Cells
 from schemas.records import AlertTransition, LateRecord, PartialBatch, RollupBatch, SloGroup, SloStatus, short_hash
 from streams import selfmetrics, topics
-from streams.chunk import Record
 from streams.producer import Outgoing
+from streams.records import Record, Records
 from streams.settings import Settings
 
 _SIZES = struct.Struct("<QQ")
@@ -54,7 +53,7 @@ class MergeStep:
         """An alert waits."""
         return bool(self._alerts)
 
-    def apply(self, records: Sequence[Record]) -> None:
+    def apply(self, records: Records) -> None:
         """One record after the other."""
         for record in records:
             if record.offset > self.fence:

@@ -7,7 +7,6 @@ be sent again, under the same key: a duplicate beats a miss. It refuses to send 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 
 from alerts.notify import Notifier
 from alerts.route import Routes
@@ -18,8 +17,8 @@ from sinks.channels import Channels
 from sinks.delivery import Delivery
 from sinks.outbox import Outbox
 from streams import selfmetrics, topics
-from streams.chunk import Record
 from streams.producer import Outgoing
+from streams.records import Record, Records
 from streams.settings import Settings
 
 _HEAD = struct.Struct("<qQQ")
@@ -51,7 +50,7 @@ class NotifyStep:
         """What is owed must be in the log before it is sent."""
         return self._dirty or bool(self._offers)
 
-    def apply(self, records: Sequence[Record]) -> None:
+    def apply(self, records: Records) -> None:
         """One transition or command after the other."""
         for record in records:
             if record.offset > self.fence:

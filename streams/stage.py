@@ -13,14 +13,15 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
 
 from streams import errors
-from streams.chunk import BEGINS, Record, bytes_of
+from streams.chunk import BEGINS
 from streams.producer import Producer, Sent
+from streams.records import EMPTY, Records
 from streams.selfmetrics import StageMetrics
 from streams.statelog import StateLog, Writer
 from streams.step import Step
@@ -43,7 +44,7 @@ class ChunkEvent(Protocol):
     """A Faust event whose value is a chunk's records."""
 
     message: ChunkMessage
-    value: Sequence[Record]
+    value: Records
 
     def ack(self) -> bool:
         """Tell Faust that the chunk is done."""
@@ -198,8 +199,8 @@ class Stage(Generic[S]):
             log.exception("step_failed", stage=self.name, partition=partition)
             self.ends(errors.EXIT_RESTART, f"{self.name}[{partition}]: {error!r}")
             raise
-        size = bytes_of(records)
-        event.value = ()  # the event waits for its acknowledgement; the bytes need not
+        size = records.size
+        event.value = EMPTY  # the event waits for its acknowledgement; the bytes need not
         event.message.value = None
         held.unsaved.append(event)
         self._unsaved = Unsaved(self._unsaved.records + len(records), self._unsaved.size + size)

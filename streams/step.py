@@ -6,11 +6,10 @@ comes in by `tick`. It refuses steps that wait: nothing here is asynchronous.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
-from streams.chunk import Record
 from streams.producer import Outgoing
+from streams.records import Records
 
 
 class Step(Protocol):
@@ -28,7 +27,7 @@ class Step(Protocol):
     def wants_snapshot(self) -> bool:
         """Whether the next checkpoint must write a snapshot although none is due."""
 
-    def apply(self, records: Sequence[Record]) -> None:
+    def apply(self, records: Records) -> None:
         """Take records, in order. Those at or below the fence are skipped."""
 
     def tick(self, now_ms: int, caught_up: bool) -> None:

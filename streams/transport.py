@@ -76,11 +76,11 @@ class ChunkConsumer(driver.Consumer):
         fetched = await super()._getmany(active_partitions, timeout)
         answer = {}
         for tp, records in fetched.items():
-            first = records[0].offset if records else 0
+            first = int(records.offset[0]) if records else 0
             if records and await self._follows(tp, first):
                 expected = self._next[tp]
                 if expected != ANYWHERE:
-                    self._next[tp] = records[-1].offset + 1
+                    self._next[tp] = int(records.offset[-1]) + 1
                 begins = first if expected == ANYWHERE else min(first, expected)
                 answer[tp] = list(cut(tp.topic, tp.partition, begins, records, self.max_records, self.max_bytes))
         return answer

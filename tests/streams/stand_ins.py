@@ -3,9 +3,10 @@
 import asyncio
 import dataclasses
 
-from streams.chunk import BEGINS, Record
+from streams.chunk import BEGINS
 from streams.errors import DeliveryFailed
 from streams.producer import Outgoing, Sent
+from streams.records import Record, Records
 from streams.stage import Pace, Stage
 from streams.statelog import Loaded
 
@@ -105,7 +106,7 @@ class Message:
 
 class Event:
     def __init__(self, journal, partition, first, values, generation=1, begins=None):
-        self.value = [Record(first + i, 1_000, value, None) for i, value in enumerate(values)]
+        self.value = Records.of([Record(first + i, 1_000, value, None) for i, value in enumerate(values)])
         headers = ((BEGINS, first if begins is None else begins),)
         self.message = Message(partition, self.value[-1].offset, generation, headers)
         self._journal = journal

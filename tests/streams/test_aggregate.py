@@ -15,7 +15,7 @@ from schemas.records import DeadLetter, LateRecord, MeasureKind, PartialBatch, S
 from schemas.telemetry import TelemetryDecoder
 from streams import selfmetrics, topics
 from streams.aggregate import AggregateStep, in_pieces
-from streams.chunk import Record
+from streams.records import Record, Records
 from streams.settings import Settings
 
 T0 = 1_800_000_000_000
@@ -32,8 +32,8 @@ def event(at_ms: int, sequence: int = -1, value: float = 5.0) -> bytes:
     return encode_event(SIZE, WEB, Producer("web-1", "b"), time_ms=at_ms, value=value, sequence=sequence)
 
 
-def log(*values: bytes, first: int = 0, at_ms: int = T0) -> list[Record]:
-    return [Record(offset, at_ms, value, None) for offset, value in zip(itertools.count(first), values, strict=False)]
+def log(*values: bytes, first: int = 0, at_ms: int = T0) -> Records:
+    return Records.of([Record(o, at_ms, value, None) for o, value in zip(itertools.count(first), values, strict=False)])
 
 
 def drained(one: AggregateStep, now_ms: int, *, caught_up: bool = True) -> dict[str, list]:

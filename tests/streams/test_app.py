@@ -31,7 +31,7 @@ def without_a_broker(monkeypatch) -> list:
     found: list = []
     monkeypatch.setattr(shell, "Producer", lambda *_: FakeProducer([]))
     monkeypatch.setattr(ChunkTransport, "configure", lambda *given, **_: found.append(given[2:4]))
-    monkeypatch.setattr(shell.decompression, "bound", lambda most, *_: found.append(most))
+    monkeypatch.setattr(shell.fetching, "bound", lambda most, *_: found.append(most))
     return found
 
 

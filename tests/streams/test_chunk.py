@@ -3,11 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.chunk import BEGINS, Chunk, Record, cut
+from streams.chunk import BEGINS, Chunk, cut
+from streams.records import EMPTY, Record, Records
 
 
-def records(sizes: list[int], start: int = 10, step: int = 1) -> list[Record]:
-    return [Record(start + i * step, 1_000 + i, bytes(size), None) for i, size in enumerate(sizes)]
+def records(sizes: list[int], start: int = 10, step: int = 1) -> Records:
+    return Records.of([Record(start + i * step, 1_000 + i, bytes(size), None) for i, size in enumerate(sizes)])
 
 
 def begins(chunk: Chunk) -> int:
@@ -17,13 +18,13 @@ def begins(chunk: Chunk) -> int:
 def test_one_chunk_where_everything_fits():
     found = records([3, 4, 5])
     (chunk,) = cut("t", 2, 8, found, 3, 12)
-    assert chunk.value is found
+    assert list(chunk.value) == list(found)
     assert (chunk.topic, chunk.partition, chunk.offset, chunk.timestamp) == ("t", 2, 12, 1_002)
     assert (begins(chunk), chunk.serialized_value_size) == (8, 12)
 
 
 def test_nothing_fetched_is_no_chunk():
-    assert list(cut("t", 0, 5, [], 10, 10)) == []
+    assert list(cut("t", 0, 5, EMPTY, 10, 10)) == []
 
 
 def test_a_record_larger_than_a_chunk_travels_alone():
@@ -41,7 +42,7 @@ def test_a_record_larger_than_a_chunk_travels_alone():
 def test_chunks_join_to_the_fetch_within_their_limits(sizes, max_records, max_bytes, step, hole):
     found = records(sizes, start=10 + hole, step=step)
     chunks = list(cut("t", 0, 10, found, max_records, max_bytes))
-    assert [r for chunk in chunks for r in chunk.value] == found
+    assert [r for chunk in chunks for r in chunk.value] == list(found)
     expected = 10
     for chunk in chunks:
         assert len(chunk.value) <= max_records

@@ -7,8 +7,8 @@ import pytest
 from schemas import codec, corrupt
 from schemas.records import Command, DeadLetter
 from streams import commands, topics
-from streams.chunk import Record
 from streams.errors import DeliveryFailed
+from streams.records import Record
 from tests.cli.build import ALERT
 from tests.streams.stand_ins import FakeProducer
 

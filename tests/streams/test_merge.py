@@ -27,8 +27,8 @@ from schemas.records import (
 from schemas.telemetry import TelemetryDecoder
 from streams import topics
 from streams.aggregate import AggregateStep
-from streams.chunk import Record
 from streams.merge import MergeStep
+from streams.records import Record, Records
 from streams.settings import Settings
 from tests.cli.build import ALERT
 
@@ -64,7 +64,7 @@ class Log:
                 series=np.zeros(good + bad, np.int64), delta_ms=np.zeros(good + bad, np.int64),
                 value=np.ones(good + bad), outcome=np.array([1] * good + [0] * bad), sequence=next(self.sequence),
             )  # fmt: skip
-            self.source[0].apply([Record(next(self.fed), at_ms, value, None)])
+            self.source[0].apply(Records.of([Record(next(self.fed), at_ms, value, None)]))
         found = []
         for step in self.source:
             step.tick(now_ms or at_ms, True)

@@ -13,8 +13,8 @@ from sinks.lane import Policy
 from sinks.port import Delivered
 from sinks.webhook import Webhook
 from streams import topics
-from streams.chunk import Record
 from streams.notify import NotifyStep
+from streams.records import Record
 from streams.settings import Settings
 from tests.cli.build import ALERT, RESOLVED, STATUS, T0
 

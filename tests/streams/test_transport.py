@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams import errors
-from streams.chunk import BEGINS, Record
+from streams.chunk import BEGINS
+from streams.records import Record, Records
 from streams.transport import ChunkConsumer, ChunkTransport
 
 ONE, TWO = TP("in", 0), TP("in", 1)
@@ -33,7 +34,7 @@ class Bare(ChunkConsumer):
         self.low, self.high = {ONE: 0, TWO: 0}, {ONE: 1_000, TWO: 1_000}
         self.assigned_now, self.told = {ONE}, []
         self.fences = {ONE: -1, TWO: -1}
-        self.fetches: list[dict[TP, list[Record]]] = []
+        self.fetches: list[dict[TP, Records]] = []
 
     def assignment(self):
         return self.assigned_now
@@ -60,7 +61,7 @@ class Bare(ChunkConsumer):
 
     async def fetch(self, *offsets: int, tp: TP = ONE):
         """Offsets handed over out of a fetch of `offsets`, and where the chunks say they begin."""
-        self.fetches.append({tp: [Record(offset, 0, b"", None) for offset in offsets]})
+        self.fetches.append({tp: Records.of([Record(offset, 0, b"", None) for offset in offsets])})
         found = (await self._getmany({tp}, 1.0)).get(tp, [])
         return [r.offset for chunk in found for r in chunk.value], [dict(chunk.headers)[BEGINS] for chunk in found]
 

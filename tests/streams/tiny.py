@@ -25,9 +25,9 @@ if __name__ == "__main__":
 import faust
 from yarl import URL
 
-from streams import decompression, health, logs
-from streams.chunk import Record
+from streams import fetching, health, logs
 from streams.producer import Outgoing, Producer
+from streams.records import Record
 from streams.stage import Pace, Stage
 from streams.statelog import StateLog
 from streams.transport import ChunkTransport
@@ -80,7 +80,7 @@ class CountStep:
             0 if records[0].offset > self.fence else bisect.bisect_right(records, self.fence, key=lambda r: r.offset)
         )
         for record in records[start:]:
-            if record.value.startswith(decompression.REFUSED_BATCH):
+            if record.value.startswith(fetching.REFUSED_BATCH):
                 self.refused += 1
                 continue
             number = int(record.value[:20])
@@ -185,7 +185,7 @@ def worker(facts: Facts) -> tuple[faust.App, Stage[CountStep], Watchdog]:
         stage.keep_only(partition for topic, partition in assignment if topic == facts.topic)
 
     ChunkTransport.configure(restore, assigned, facts.max_chunk_records, 16 << 20, finish=stage.finish)
-    decompression.bound(facts.unfold, facts.fetch_bytes)
+    fetching.bound(facts.unfold, facts.fetch_bytes)
     channel = app.topic(facts.topic, key_serializer="raw", value_serializer="raw", partitions=facts.partitions)
 
     async def agent(stream) -> None:
