@@ -18,7 +18,7 @@ from alerts.selection import Selection
 from schemas.telemetry import TelemetryDecoder
 from sinks.channels import Channels, read_channels
 from sinks.delivery import Delivery, HttpExchange
-from streams import commands, decompression, health, reporting, topics
+from streams import commands, decompression, health, refused, reporting, topics
 from streams.aggregate import AggregateStep
 from streams.merge import MergeStep
 from streams.notify import NotifyStep
@@ -43,7 +43,7 @@ class Worker:
         self.settings = settings
         self.config: Config = read_config(settings.slo_path)
         self.app = faust_app(settings)
-        self.producer = Producer(settings.bootstrap, settings.delivery_timeout_s)
+        self.producer = Producer(settings.bootstrap, settings.delivery_timeout_s, refused.instead)
         selection = Selection(self.config)
         registry = lookup(settings.registry_url)
 

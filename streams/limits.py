@@ -22,6 +22,12 @@ MAX_FETCH_BYTES: Final = 32 << 20
 #: How long a broker may hold an answer that has no records yet; ten questions a second when all is idle.
 FETCH_WAIT_MS: Final = 100
 
+# -- letters
+
+LETTER_DETAIL_CHARS: Final = 500
+#: A letter of fewer original bytes is not halved any more.
+LETTER_BYTES_LEAST: Final = 256
+
 # -- output
 
 QUEUE_RECORDS: Final = 500_000
