@@ -9,6 +9,7 @@ Exit codes: 0 fine; 1 a problem was found; 2 wrong usage; 3 a broker or service 
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -268,6 +269,46 @@ def explain(
         return run(wanted, broker_at(bootstrap), json=json)
 
     raise typer.Exit(output.ended(work))
+
+
+Incident = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="Incident, or any id that belongs to it; its beginning will do.",
+        autocompletion=complete.incident_ids,
+    ),
+]
+Who = Annotated[str, typer.Option("--as", metavar="WHO", envvar="TOCSIN_ACTOR", help="Who asks. Otherwise user@host.")]
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept in the command's record.")]
+Wait = Annotated[float, typer.Option("--wait", min=0, metavar="SECONDS", help="For the answer; 0: only send.")]
+
+
+@app.command(epilog=_examples("tocsin ack 5b6c", "tocsin ack 5b6c --as ada --note 'rolling back' --json"))
+def ack(
+    wanted: Incident, bootstrap: Bootstrap = None, who: Who = "", note: Note = "", wait: Wait = 10.0, json: Json = False
+) -> None:
+    """Acknowledge an incident: somebody is at it. Its channels are told; a rise in severity takes it back."""
+    raise typer.Exit(output.ended(_asking("acknowledge", wanted, bootstrap, who, note, wait, json=json)))
+
+
+@app.command(epilog=_examples("tocsin resolve 5b6c", "tocsin resolve 5b6c --note 'false alarm' --wait 0"))
+def resolve(
+    wanted: Incident, bootstrap: Bootstrap = None, who: Who = "", note: Note = "", wait: Wait = 10.0, json: Json = False
+) -> None:
+    """Resolve an incident. Its alerts open another one only when they rise again."""
+    raise typer.Exit(output.ended(_asking("resolve", wanted, bootstrap, who, note, wait, json=json)))
+
+
+def _asking(
+    kind: str, wanted: str, bootstrap: str | None, who: str, note: str, wait_s: float, *, json: bool
+) -> Callable[[], int]:
+    def work() -> int:
+        from cli.ask import run
+
+        return run(kind, wanted, broker_at(bootstrap), actor=who, note=note, wait_s=wait_s, json=json)
+
+    return work
 
 
 @app.command(epilog=_examples("tocsin doctor", "tocsin doctor --json --no-probe"))
