@@ -122,12 +122,12 @@ def broker(bootstrap: str) -> Check:
     return Check("broker", "ok", f"cluster {found.cluster_id}, {len(found.brokers)} brokers, answered in {took:.0f} ms")
 
 
-def topics(bootstrap: str, partitions: int) -> Check:
+def topics(bootstrap: str, partitions: int, replication: int) -> Check:
     """Whether the topics are there, with their settings."""
     from streams.topics import TOPICS, TopicsUnavailable, drift
 
     try:
-        found = drift(bootstrap, partitions)
+        found = drift(bootstrap, partitions, replication)
     except TopicsUnavailable as error:
         return Check("topics", "fail", str(error), "see the broker's check")
     missing = [one.topic for one in found if one.what == "topic"]

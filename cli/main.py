@@ -53,6 +53,7 @@ Bootstrap = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON to stdout, for programs.")]
 Partitions = Annotated[int, typer.Option("--partitions", envvar="TOCSIN_PARTITIONS", min=1, max=1024)]
+Replication = Annotated[int, typer.Option("--replication", envvar="TOCSIN_REPLICATION", min=1, max=7)]
 
 
 def _version(wanted: bool) -> None:
@@ -99,6 +100,7 @@ def demo(
 def up(
     workers: Annotated[int, typer.Option("--workers", min=0, max=16, help="Worker processes.")] = 1,
     partitions: Partitions = 4,
+    replication: Replication = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave an embedded broker running afterwards.")] = False,
     json: Json = False,
 ) -> None:
@@ -107,7 +109,7 @@ def up(
     def work() -> int:
         from cli.up import run
 
-        return run(workers, partitions, keep=keep, json=json)
+        return run(workers, partitions, replication, keep=keep, json=json)
 
     raise typer.Exit(output.ended(work))
 
@@ -147,7 +149,7 @@ def topics_list(json: Json = False) -> None:
 def topics_create(
     bootstrap: Bootstrap = None,
     partitions: Partitions = 4,
-    replication: Annotated[int, typer.Option("--replication", envvar="TOCSIN_REPLICATION", min=1, max=7)] = 1,
+    replication: Replication = 1,
     json: Json = False,
 ) -> None:
     """Make the topics that are missing; what is there is left as it is."""
@@ -161,13 +163,15 @@ def topics_create(
 
 
 @topics_app.command("describe", epilog=_examples("tocsin topics describe"))
-def topics_describe(bootstrap: Bootstrap = None, partitions: Partitions = 4, json: Json = False) -> None:
+def topics_describe(
+    bootstrap: Bootstrap = None, partitions: Partitions = 4, replication: Replication = 1, json: Json = False
+) -> None:
     """Partitions and offsets of a broker's topics, and every difference from the table (then exit code 1)."""
 
     def work() -> int:
         from cli.topics import describe
 
-        return describe(broker_at(bootstrap), partitions, json=json)
+        return describe(broker_at(bootstrap), partitions, replication, json=json)
 
     raise typer.Exit(output.ended(work))
 

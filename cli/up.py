@@ -32,7 +32,7 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, action)
 
 
-def run(workers: int, partitions: int, *, keep: bool, json: bool) -> int:
+def run(workers: int, partitions: int, replication: int, *, keep: bool, json: bool) -> int:
     """Exit code: 1 when a worker ended by itself."""
     from demo.workers import WorkerEnded, Workers
     from local.choice import broker, home_dir
@@ -43,13 +43,14 @@ def run(workers: int, partitions: int, *, keep: bool, json: bool) -> int:
         stack.enter_context(stoppable())
         try:
             running = stack.enter_context(broker(output.note, keep=keep))
-            made = topics.ensure(running.bootstrap, partitions)
+            made = topics.ensure(running.bootstrap, partitions, replication)
         except (LocalError, topics.TopicsUnavailable) as error:
             raise Stop(
                 UNREACHABLE, str(error), "starting the broker", "`tocsin doctor` looks at this machine"
             ) from error
         output.note(f"topics: {len(made)} made, {len(topics.TOPICS) - len(made)} there")
         environment = {"TOCSIN_BOOTSTRAP": running.bootstrap, "TOCSIN_PARTITIONS": str(partitions)}
+        environment["TOCSIN_REPLICATION"] = str(replication)
         logs = home_dir() / "up"
         logs.mkdir(parents=True, exist_ok=True)
         fleet = Workers(environment, logs)

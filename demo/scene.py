@@ -22,7 +22,7 @@ from demo.story import Story, script
 from demo.workers import ROOT, WorkerEnded, Workers
 from local.choice import broker, home_dir
 from local.errors import LocalError
-from streams import topics
+from streams import settings, topics
 
 Progress = Callable[[str], None]
 
@@ -79,7 +79,7 @@ def scene(plan: Plan, progress: Progress) -> Iterator[Scene]:
         directory = _directory(plan)
         running = stack.enter_context(broker(progress, directory / "kafka"))
         progress(f"Kafka at {running.bootstrap} ({running.kind}{', was running' if running.reused else ''})")
-        made = topics.ensure(running.bootstrap, plan.partitions)
+        made = topics.ensure(running.bootstrap, plan.partitions, settings.load().replication)
         progress(f"topics: {len(made)} made, {len(topics.TOPICS) - len(made)} there")
         pager = stack.enter_context(stand_ins(directory))
         heartbeats = TopicReader(running.bootstrap, [topics.PARTIALS])

@@ -53,6 +53,11 @@ RETRY_PAUSE_S: Final = 0.1
 #: One look at the state log while loading; the deadline is checked as often.
 LOAD_POLL_S: Final = 0.2
 
+# -- start
+
+#: For a look at the topics before the start; a broker that is slower is met again by the consumer.
+START_LOOK_S: Final = 5.0
+
 # -- judgement
 
 WATCH_EVERY_S: Final = 2.0

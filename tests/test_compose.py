@@ -96,6 +96,11 @@ def test_the_image_runs_as_nobody_in_particular_and_is_watched() -> None:
     assert "/livez" in dict(INSTRUCTIONS)["HEALTHCHECK"]
 
 
+def test_what_a_container_answers_comes_from_outside() -> None:
+    assert SERVICES["worker"]["environment"]["TOCSIN_HEALTH_HOST"] == "0.0.0.0"
+    assert "TOCSIN_HEALTH_HOST=0.0.0.0" in dict(INSTRUCTIONS)["ENV"]
+
+
 def test_the_builder_is_given_what_it_copies() -> None:
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     for keyword, words in INSTRUCTIONS:

@@ -90,7 +90,7 @@ def test_poison_on_our_own_topics_is_kept_and_the_same_worker_pages(plant: Plant
 
 def test_a_record_whose_letter_is_larger_than_any_record_may_be(plant: Plant) -> None:
     since = started(plant)
-    large = os.urandom(MAX_RECORD_BYTES - 200)  # the topic takes it, and nothing takes it with an envelope around it
+    large = os.urandom(MAX_RECORD_BYTES - 100)  # the topic takes it, and nothing takes it with an envelope around it
     ((place, _),) = put(plant, [(topics.TELEMETRY, 1, large)]).items()
     plant.until("both halves", lambda: len(letters(plant).get(place, [])) == 2)
     first, last = sorted(letters(plant)[place], key=lambda letter: letter.detail)
@@ -117,8 +117,8 @@ def test_partials_that_the_topic_does_not_take_leave_in_halves_and_nothing_is_lo
     limit(plant, topics.PARTIALS, 700)
     bench.emit(now_ms() - 20_000)
     bench.emit(now_ms())
-    verdict = bench.settle()
-    assert (verdict.lost, verdict.doubled) == (0, 0)
+    verdict = plant.until("all of it", lambda: (found := bench.verdict()) and not found.lost and found)
+    assert (verdict.doubled, verdict.altered) == (0, 0)  # the burns above are not in this ledger: they are invented
     assert plant.metric("tocsin_outputs_refused_total")[f'{{topic="{topics.PARTIALS}"}}'] > 0
     assert not [place for place in letters(plant) if place[2] < 0]
     assert started(plant) == since
