@@ -87,6 +87,9 @@ def disk() -> Check:
 
     home = home_dir()
     there = next(path for path in (home, *home.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        do = "make it a directory that you may write to, or set TOCSIN_HOME to another one"
+        return Check("disk", "fail", f"{there} takes no files", do)
     free = shutil.disk_usage(there).free
     text = f"{free / 2**30:.1f} GiB free at {there}"
     if free < DISK_FREE_MIN_BYTES:

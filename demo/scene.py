@@ -21,6 +21,7 @@ from demo.play import Player
 from demo.story import Story, script
 from demo.workers import ROOT, WorkerEnded, Workers
 from local.choice import broker, home_dir
+from local.directory import made
 from local.errors import LocalError
 from streams import settings, topics
 
@@ -119,9 +120,7 @@ def remember(directory: Path, published_ms: int) -> None:
 
 def _directory(plan: Plan) -> Path:
     """Where this run keeps its files. A fresh one begins empty: left-overs of an earlier run are other runs' truth."""
-    directory = home_dir() / (f"verify-{time.time_ns() // 1_000_000}" if plan.fresh else "demo")
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory
+    return made(home_dir() / (f"verify-{time.time_ns() // 1_000_000}" if plan.fresh else "demo"))
 
 
 def _environment(plan: Plan, bootstrap: str, pager: Pager) -> dict[str, str]:
