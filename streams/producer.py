@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Iterable
 
@@ -94,7 +95,8 @@ class Producer:
                 "delivery.timeout.ms": int(delivery_timeout_s * 1000),
                 "queue.buffering.max.messages": QUEUE_RECORDS,
                 "queue.buffering.max.kbytes": QUEUE_KIB,
-            }
+            },
+            logger=logging.getLogger("librdkafka"),  # else it writes to standard error in a form of its own
         )
 
     def send(self, records: Iterable[Outgoing], sent: Sent | None = None) -> Sent:

@@ -26,12 +26,14 @@ async def test_all_of_a_set_is_acknowledged_before_it_is_settled(bootstrap, uniq
     await producer.settled(Sent())  # an empty set is settled
 
 
-async def test_an_unreachable_broker_fails_the_set_after_the_timeout():
+async def test_an_unreachable_broker_fails_the_set_after_the_timeout(caplog, capfd):
     producer = Producer(NOWHERE, 1.0)
     sent = producer.send([Outgoing("topic", b"k", b"v", 0)])
     with pytest.raises(DeliveryFailed, match=r"topic|unacknowledged"):
         async with asyncio.timeout(10):
             await producer.settled(sent)
+    assert any("Connection refused" in r.getMessage() for r in caplog.records if r.name == "librdkafka")
+    assert "Connection refused" not in capfd.readouterr().err  # nothing past our own form of logs
 
 
 async def test_a_record_that_the_broker_refuses_for_good_is_for_a_person(bootstrap, unique):
