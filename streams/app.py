@@ -25,7 +25,7 @@ from streams.merge import MergeStep
 from streams.notify import NotifyStep
 from streams.producer import Producer
 from streams.registry import lookup
-from streams.settings import BadSettings, Settings
+from streams.settings import PREFIX, BadSettings, Settings
 from streams.stage import Pace, Stage
 from streams.statelog import StateLog
 from streams.step import Step
@@ -42,6 +42,7 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        files_are_there(settings)
         self.config: Config = read_config(settings.slo_path)
         self.app = faust_app(settings)
         self.producer = Producer(settings.bootstrap, settings.delivery_timeout_s, refused.instead)
@@ -192,6 +193,14 @@ def faust_app(settings: Settings) -> faust.App:
     return app
 
 
+def files_are_there(settings: Settings) -> None:
+    """Raises BadSettings with each path that leads nowhere."""
+    named = {name: getattr(settings, name) for name in ("slo_path", "channels_path", "routes_path")}
+    gone = [f"{PREFIX}{name.upper()}: there is no {path}" for name, path in named.items() if path and not path.exists()]
+    if gone:
+        raise BadSettings(gone)
+
+
 def look_at_topics(settings: Settings, ends: errors.Ending = errors.end_process) -> None:
     """Before the start: no broker is worth another try; a topic that is missing, or has other partitions, is for a person;
     the rest is said and no more."""
@@ -215,8 +224,8 @@ def look_at_topics(settings: Settings, ends: errors.Ending = errors.end_process)
 def run(settings: Settings) -> None:
     """Run a worker until it is told to stop or must end."""
     reporting.start(settings.sentry_dsn)
-    look_at_topics(settings)
     worker = Worker(settings)
+    look_at_topics(settings)
     log.info("worker_starts", slos=len(worker.config.slos), config=worker.config.hash, partitions=settings.partitions)
     shell = faust.Worker(worker.app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False)
     shell.execute_from_commandline()

@@ -1,6 +1,9 @@
 """The wiring: what a worker reads, what Faust is left to do, and what stops a start. No broker is asked."""
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -133,6 +136,26 @@ def test_a_settled_delivery_hurries_the_stage_that_records_it(worker):
 
 def test_without_channels_alerts_are_recorded_and_nobody_is_told():
     assert not shell.Worker(settings()).delivery._sinks
+
+
+def test_files_that_are_not_there_are_named_with_their_settings(tmp_path):
+    nowhere = tmp_path / "nowhere.yaml"
+    with pytest.raises(BadSettings) as error:
+        shell.Worker(settings(channels_path=nowhere, routes_path=nowhere))
+    assert error.value.problems == [f"TOCSIN_{name}_PATH: there is no {nowhere}" for name in ("CHANNELS", "ROUTES")]
+
+
+def test_mistakes_in_files_are_told_without_a_traceback(tmp_path):
+    slos = tmp_path / "slo.yaml"
+    slos.write_text("apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: a}\nspec: {}\n")
+    environment = {**os.environ, "TOCSIN_SLO_PATH": str(slos), "TOCSIN_BOOTSTRAP": "127.0.0.1:1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "streams", "worker"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"{slos}:4:7: spec of SLO lacks the field 'service'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
