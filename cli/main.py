@@ -84,7 +84,7 @@ def demo(
         bool, typer.Option("--verify", help="No screen: run, then judge by the ledger; 1 on any loss.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Of the story and its telemetry.")] = 1,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=16)] = 2,
+    workers: Annotated[int, typer.Option("--workers", min=0, max=16, help="0: others run them.")] = 2,
 ) -> None:
     """A fleet, an incident and its page, live. On a real broker; further options go to the demo itself."""
 

@@ -32,7 +32,10 @@ READY_S = 60.0
 #: within the story; what the delayed ones bring is then late, and corrects windows that were final.
 LATENESS_MS = "5000,5000,15000,30000"
 PUBLISHED = "published_ms"
-SLOS = ROOT / "examples" / "slos"
+EXAMPLES = Path("examples") / "slos"
+SLOS = (
+    ROOT / EXAMPLES if (ROOT / EXAMPLES).is_dir() else EXAMPLES.absolute()
+)  # a wheel has none: the image's folder has
 
 
 class NotReady(RuntimeError):
