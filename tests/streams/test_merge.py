@@ -252,6 +252,19 @@ def test_poison_becomes_dead_letters_and_leaves_no_trace_in_what_follows():
     assert len(of(RollupBatch, found)) == len(of(RollupBatch, expected))
 
 
+def test_the_fence_passes_poison_and_a_replay_takes_it_no_second_time():
+    one = step()
+    bad = [Record(offset, T0, b"not avro", None) for offset in range(3)]
+    one.apply(bad)
+    assert one.fence == 2
+    after = step()
+    after.restore(one.snapshot())
+    assert len(of(DeadLetter, drained(one))) == 3
+    for again in (one, after):
+        again.apply(bad)
+        assert (again.fence, drained(again)) == (2, [])
+
+
 def test_time_is_in_the_partials_and_nothing_waits_here():
     one = step()
     one.tick(T0, True)
