@@ -39,7 +39,7 @@ def section(
             found[key.text] = value
     for name in required:
         if name not in found:
-            sheet.wrong(node.mark, f"{what} lacks the field {name!r}")
+            sheet.wrong(node.mark, f"{what} lacks the field {name!r}", f"fields: {', '.join([*required, *optional])}")
     return found
 
 
@@ -94,7 +94,7 @@ def number_of(sheet: Sheet, node: Node | None, what: str) -> Decimal | None:
             value = Decimal("NaN")
         if value.is_finite() and abs(value.adjusted()) < 40:
             return value
-    sheet.wrong(node.mark, f"{what} has to be a number")
+    sheet.wrong(node.mark, f"{what} has to be a number", "write digits, as in 0.999")
     return None
 
 
@@ -152,7 +152,7 @@ def text_map_of(sheet: Sheet, node: Node | None, what: str) -> dict[str, str]:
     if node is None:
         return {}
     if not isinstance(node, Fields):
-        sheet.wrong(node.mark, f"{what} has to be a mapping")
+        sheet.wrong(node.mark, f"{what} has to be a mapping", "write name: text, one a line")
         return {}
     found: dict[str, str] = {}
     for key, value in node.entries:

@@ -58,12 +58,20 @@ def _checked(sheet: Sheet, mark: Mark, matcher: Matcher) -> Matcher | None:
     if matcher.operator in ("=", "!="):
         return matcher
     if len(matcher.value) > limits.REGEX_CHARS_MAX:
-        sheet.wrong(mark, f"the pattern of {matcher.label!r} is longer than {limits.REGEX_CHARS_MAX} characters")
+        sheet.wrong(
+            mark,
+            f"the pattern of {matcher.label!r} is longer than {limits.REGEX_CHARS_MAX} characters",
+            "name several values as a|b|c, or give the series a label of its own",
+        )
         return None
     try:
         re.compile(matcher.value)
     except (re.error, RecursionError, OverflowError) as error:
-        sheet.wrong(mark, f"the pattern of {matcher.label!r} is no regular expression: {error}")
+        sheet.wrong(
+            mark,
+            f"the pattern of {matcher.label!r} is no regular expression: {error}",
+            "as in Python; escape what is meant as it is",
+        )
         return None
     if _QUANTIFIED.search(matcher.value):
         sheet.wrong(mark, f"the pattern of {matcher.label!r} can take exponential time", "do not repeat a repetition")

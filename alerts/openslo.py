@@ -65,7 +65,11 @@ class Catalog:
             return None
         if (kind, name) not in self._found:
             known = [document.name for document in self.of_kind(kind)]
-            sheet.wrong(node.mark, f"there is no {kind} named {name[:80]!r}", did_you_mean(name, known))
+            sheet.wrong(
+                node.mark,
+                f"there is no {kind} named {name[:80]!r}",
+                did_you_mean(name, known) or f"add a document with kind: {kind}",
+            )
             return None
         return self._found[(kind, name)]
 
@@ -88,7 +92,7 @@ def metadata(sheet: Sheet, node: Node, what: str) -> tuple[str, str, dict[str, s
 
 def _head(sheet: Sheet, node: Node) -> Document | None:
     if not isinstance(node, Fields):
-        sheet.wrong(node.mark, "an OpenSLO document has to be a mapping")
+        sheet.wrong(node.mark, "an OpenSLO document has to be a mapping", "fields: apiVersion, kind, metadata, spec")
         return None
     version = node.get("apiVersion")
     if isinstance(version, Scalar) and version.text != VERSION:

@@ -26,7 +26,9 @@ def _short_ms(document: Document, long_ms: int) -> int | None:
     node = Scalar(written, True, document.mark)
     short_ms = duration_of(document.sheet, node, "annotation tocsin.dev/short-window")
     if short_ms is not None and not limits.PANE_MS <= short_ms <= long_ms:
-        document.sheet.wrong(document.mark, "the short window has to be between 10s and the lookback window")
+        document.sheet.wrong(
+            document.mark, "the short window has to be between 10s and the lookback window", "a twelfth is usual"
+        )
         return None
     return short_ms
 

@@ -86,7 +86,7 @@ def _ratio(sheet: Sheet, node: Node) -> Sli | None:
         return None
     flag_of(sheet, found.get("counter"), "counter")
     if ("good" in found) == ("bad" in found):
-        sheet.wrong(node.mark, "ratioMetric needs either good or bad beside total")
+        sheet.wrong(node.mark, "ratioMetric needs either good or bad beside total", "keep one of the two")
         return None
     part_is_good = "good" in found
     part = _source(sheet, found["good" if part_is_good else "bad"], "good" if part_is_good else "bad")

@@ -32,7 +32,7 @@ _NOT_EVALUATED = ("timeSliceTarget", "timeSliceWindow", "indicator", "indicatorR
 def _indicator(catalog: Catalog, document: Document, found: Mapping[str, Node]) -> Sli | None:
     sheet = document.sheet
     if ("indicator" in found) == ("indicatorRef" in found):
-        sheet.wrong(document.spec.mark, "an SLO needs either indicator or indicatorRef")
+        sheet.wrong(document.spec.mark, "an SLO needs either indicator or indicatorRef", "keep one of the two")
         return None
     if "indicator" in found:
         sli = inline(sheet, found["indicator"], "SLI", document.name)
@@ -56,14 +56,14 @@ def _period_ms(sheet: Sheet, node: Node | None) -> int | None:
         return None
     period_ms = duration_of(sheet, found.get("duration"), "duration")
     if period_ms is not None and not limits.PERIOD_MS_MIN <= period_ms <= limits.PERIOD_MS_MAX:
-        sheet.wrong(found["duration"].mark, "the period has to be between 1h and 92d")
+        sheet.wrong(found["duration"].mark, "the period has to be between 1h and 92d", "30d is usual")
         return None
     return period_ms
 
 
 def _target(sheet: Sheet, found: Mapping[str, Node], node: Node) -> Decimal | None:
     if ("target" in found) == ("targetPercent" in found):
-        sheet.wrong(node.mark, "an objective needs either target or targetPercent")
+        sheet.wrong(node.mark, "an objective needs either target or targetPercent", "keep one of the two")
         return None
     percent = "targetPercent" in found
     field = "targetPercent" if percent else "target"
@@ -93,7 +93,7 @@ def _objective(sheet: Sheet, node: Node, index: int, threshold: bool) -> Objecti
     operator = word_of(sheet, found.get("op"), "op", _OPERATORS)
     value = number_of(sheet, found.get("value"), "value")
     if threshold and ("op" not in found or "value" not in found):
-        sheet.wrong(node.mark, "an objective on a thresholdMetric needs op and value")
+        sheet.wrong(node.mark, "an objective on a thresholdMetric needs op and value", "as in op: lte, value: 300")
         return None
     if not threshold and ("op" in found or "value" in found):
         sheet.wrong(node.mark, "op and value belong to a thresholdMetric", "a ratio needs a target only")
@@ -118,11 +118,13 @@ def _policy(
         tiers = read_tiers(catalog, sheet, found["alertPolicies"])
         for tier in tiers:
             if tier.long_ms > period_ms:
-                sheet.wrong(found["alertPolicies"].mark, "a lookback window is longer than the SLO's period")
+                sheet.wrong(
+                    found["alertPolicies"].mark, "a lookback window is longer than the SLO's period", "shorten it"
+                )
         policy = dataclasses.replace(policy, name="own", tiers=tiers) if tiers else policy
     if freshness := document.own("freshness"):
         if not freshness.removesuffix("s").isdigit() or int(freshness.removesuffix("s")) < 10:
-            sheet.wrong(document.mark, "tocsin.dev/freshness has to be whole seconds, at least 10s")
+            sheet.wrong(document.mark, "tocsin.dev/freshness has to be whole seconds, at least 10s", "as in 20s")
             return None
         policy = dataclasses.replace(policy, slack_ms=int(freshness.removesuffix("s")) * 1_000)
     return policy
@@ -168,7 +170,7 @@ def read_slo(catalog: Catalog, document: Document, shipped: Mapping[str, Policy]
     period_ms = _period_ms(sheet, found.get("timeWindow"))
     nodes = items_of(sheet, found.get("objectives"), "objectives", limits.OBJECTIVES_MAX)
     if "objectives" in found and not nodes:
-        sheet.wrong(found["objectives"].mark, "an SLO needs at least one objective")
+        sheet.wrong(found["objectives"].mark, "an SLO needs at least one objective", "write - target: 0.999")
     threshold = sli is not None and isinstance(sli.indicator, Threshold)
     read = [_objective(sheet, node, index, threshold) for index, node in enumerate(nodes)] if sli else []
     objectives = tuple(objective for objective in read if objective is not None)

@@ -63,10 +63,12 @@ def _tier(sheet: Sheet, node: Node) -> Tier | None:
     if severity is None or long_ms is None or short_ms is None or factor is None:
         return None
     if not limits.PANE_MS <= short_ms <= long_ms:
-        sheet.wrong(found["short"].mark, "the short window has to be between 10s and the long window")
+        sheet.wrong(
+            found["short"].mark, "the short window has to be between 10s and the long window", "a twelfth is usual"
+        )
         return None
     if factor <= 0:
-        sheet.wrong(found["factor"].mark, "factor has to be positive")
+        sheet.wrong(found["factor"].mark, "factor has to be positive", "14.4 is usual for an hour of 30 days")
         return None
     return Tier(severity, long_ms, short_ms, float(factor))
 

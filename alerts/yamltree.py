@@ -89,7 +89,7 @@ class _Builder:
 
     def start(self, shape: str, mark: Mark, anchor: str | None) -> None:
         if len(self._open) >= limits.YAML_DEPTH_MAX:
-            raise _Refused(mark, f"nested deeper than {limits.YAML_DEPTH_MAX} levels")
+            raise _Refused(mark, f"nested deeper than {limits.YAML_DEPTH_MAX} levels", "OpenSLO needs seven")
         self._open.append((shape, mark, [], anchor))
         self._weights.append(1)
 
@@ -102,7 +102,7 @@ class _Builder:
         entries: list[tuple[Scalar, Node]] = []
         for key, value in zip(children[::2], children[1::2], strict=True):
             if not isinstance(key, Scalar):
-                raise _Refused(key.mark, "a key has to be a plain word")
+                raise _Refused(key.mark, "a key has to be a plain word", "write name: value")
             entries.append((key, value))
         self._put(Fields(tuple(entries), mark), weight, anchor, mark)
 
@@ -111,7 +111,7 @@ class _Builder:
 
     def alias(self, name: str, mark: Mark) -> None:
         if name not in self._anchors:
-            raise _Refused(mark, f"alias *{name} names an anchor that is not complete here")
+            raise _Refused(mark, f"alias *{name} names an anchor that is not complete here", "write the value itself")
         node, weight = self._anchors[name]
         self._put(node, weight, None, mark)
 
@@ -133,7 +133,7 @@ def _feed(builder: _Builder, text: str) -> None:
 def documents(text: str, sheet: Sheet) -> list[Node]:
     """The documents of one YAML text. Whatever is wrong goes to `sheet`, and the answer is then empty."""
     if len(text.encode("utf-8", "replace")) > limits.FILE_BYTES_MAX:
-        sheet.wrong(Mark(1, 1), f"the file is larger than {limits.FILE_BYTES_MAX:,} bytes")
+        sheet.wrong(Mark(1, 1), f"the file is larger than {limits.FILE_BYTES_MAX:,} bytes", "cut it in several")
         return []
     builder = _Builder()
     try:
@@ -144,9 +144,17 @@ def documents(text: str, sheet: Sheet) -> list[Node]:
     except MarkedYAMLError as error:
         place = error.problem_mark or error.context_mark
         mark = Mark(int(place.line) + 1, int(place.column) + 1) if place else Mark(1, 1)
-        sheet.wrong(mark, f"not YAML: {error.problem or error.context or 'cannot be read'}")
+        sheet.wrong(
+            mark,
+            f"not YAML: {error.problem or error.context or 'cannot be read'}",
+            "look at indents, brackets and quotes here and above",
+        )
         return []
     except (YAMLError, RecursionError, ValueError) as error:
-        sheet.wrong(Mark(1, 1), f"not YAML: {str(error).splitlines()[0] if str(error) else 'cannot be read'}")
+        sheet.wrong(
+            Mark(1, 1),
+            f"not YAML: {str(error).splitlines()[0] if str(error) else 'cannot be read'}",
+            "is it a text file in UTF-8?",
+        )
         return []
     return [node for node in builder.documents if not (isinstance(node, Scalar) and node.empty)]

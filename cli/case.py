@@ -30,12 +30,16 @@ class Told:
 
 @dataclasses.dataclass(slots=True)
 class Case:
-    """What belongs together; each list in order. `incident_id` is empty for an alert that never had one."""
+    """What belongs together; each list in order. `incident_id` is empty for an alert that never had one.
+
+    `partition` is that of the incident's records, and so that of its alerts and commands; -1 without an incident.
+    """
 
     incident_id: str = ""
     incident: list[IncidentTransition] = dataclasses.field(default_factory=list)
     alerts: dict[str, list[AlertTransition]] = dataclasses.field(default_factory=dict)
     deliveries: dict[str, list[Told]] = dataclasses.field(default_factory=dict)  # by notification id
+    partition: int = -1
 
     @property
     def first(self) -> AlertTransition | None:
@@ -51,14 +55,16 @@ class Records:
     alerts: dict[str, dict[str, AlertTransition]] = dataclasses.field(default_factory=dict)
     incidents: dict[str, dict[int, IncidentTransition]] = dataclasses.field(default_factory=dict)
     deliveries: dict[str, dict[tuple[str, int, str], Told]] = dataclasses.field(default_factory=dict)
+    partitions: dict[str, int] = dataclasses.field(default_factory=dict)  # of incidents
     unreadable: int = 0
 
-    def apply(self, value: object, at_ms: int) -> None:
+    def apply(self, value: object, at_ms: int, partition: int) -> None:
         """Take in one record; others than the three kinds are ignored."""
         if isinstance(value, AlertTransition):
             self.alerts.setdefault(value.alert_id, {}).setdefault(value.transition_id, value)
         elif isinstance(value, IncidentTransition):
             self.incidents.setdefault(value.incident_id, {}).setdefault(value.number, value)
+            self.partitions[value.incident_id] = partition
         elif isinstance(value, NotificationRecord):
             change = (value.status, value.attempts, value.last_error)
             self.deliveries.setdefault(value.notification_id, {}).setdefault(change, Told(value, at_ms))
@@ -102,7 +108,8 @@ class Records:
         }
         ordered = dict(sorted(deliveries.items(), key=lambda item: (item[1][0].at_ms, item[1][0].record.channel)))
         known = {alert: _in_order(self.alerts[alert]) for alert in alerts if alert in self.alerts}
-        return Case(name, [changes[number] for number in sorted(changes)], known, ordered)
+        in_order = [changes[number] for number in sorted(changes)]
+        return Case(name, in_order, known, ordered, self.partitions[name])
 
 
 def _incident_of(told: dict[tuple[str, int, str], Told]) -> str:
@@ -121,7 +128,7 @@ def gathered(log: Log) -> Records:
             if message.value is None:
                 continue
             try:
-                records.apply(decoder.decode(message.value), message.timestamp_ms)
+                records.apply(decoder.decode(message.value), message.timestamp_ms, message.partition)
             except CorruptRecord:
                 records.unreadable += 1
     return records

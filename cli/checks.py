@@ -87,6 +87,9 @@ def disk() -> Check:
 
     home = home_dir()
     there = next(path for path in (home, *home.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        do = "make it a directory that you may write to, or set TOCSIN_HOME to another one"
+        return Check("disk", "fail", f"{there} takes no files", do)
     free = shutil.disk_usage(there).free
     text = f"{free / 2**30:.1f} GiB free at {there}"
     if free < DISK_FREE_MIN_BYTES:
@@ -122,12 +125,12 @@ def broker(bootstrap: str) -> Check:
     return Check("broker", "ok", f"cluster {found.cluster_id}, {len(found.brokers)} brokers, answered in {took:.0f} ms")
 
 
-def topics(bootstrap: str, partitions: int) -> Check:
+def topics(bootstrap: str, partitions: int, replication: int) -> Check:
     """Whether the topics are there, with their settings."""
     from streams.topics import TOPICS, TopicsUnavailable, drift
 
     try:
-        found = drift(bootstrap, partitions)
+        found = drift(bootstrap, partitions, replication)
     except TopicsUnavailable as error:
         return Check("topics", "fail", str(error), "see the broker's check")
     missing = [one.topic for one in found if one.what == "topic"]

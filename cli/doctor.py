@@ -62,12 +62,16 @@ def every(bootstrap: str, *, probe: bool) -> Iterator[Check]:
     yield broker
     if broker.status == "fail":
         return
-    partitions = os.environ.get("TOCSIN_PARTITIONS", "4")
-    topics = checks.topics(bootstrap, int(partitions) if partitions.isdigit() else 4)
-    yield topics
+    yield checks.topics(bootstrap, _number("TOCSIN_PARTITIONS", 4), _number("TOCSIN_REPLICATION", 1))
     if probe:
         yield from checks.probe(bootstrap, _now_ms)
     yield checks.workers(_heartbeat_ms(bootstrap), _now_ms())
+
+
+def _number(name: str, otherwise: int) -> int:
+    """A setting; one that is no number has its own failed check."""
+    text = os.environ.get(name, "")
+    return int(text) if text.isdigit() else otherwise
 
 
 def _now_ms() -> int:

@@ -9,6 +9,7 @@ Exit codes: 0 fine; 1 a problem was found; 2 wrong usage; 3 a broker or service 
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +53,7 @@ Bootstrap = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON to stdout, for programs.")]
 Partitions = Annotated[int, typer.Option("--partitions", envvar="TOCSIN_PARTITIONS", min=1, max=1024)]
+Replication = Annotated[int, typer.Option("--replication", envvar="TOCSIN_REPLICATION", min=1, max=7)]
 
 
 def _version(wanted: bool) -> None:
@@ -82,7 +84,7 @@ def demo(
         bool, typer.Option("--verify", help="No screen: run, then judge by the ledger; 1 on any loss.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Of the story and its telemetry.")] = 1,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=16)] = 2,
+    workers: Annotated[int, typer.Option("--workers", min=0, max=16, help="0: others run them.")] = 2,
 ) -> None:
     """A fleet, an incident and its page, live. On a real broker; further options go to the demo itself."""
 
@@ -98,6 +100,7 @@ def demo(
 def up(
     workers: Annotated[int, typer.Option("--workers", min=0, max=16, help="Worker processes.")] = 1,
     partitions: Partitions = 4,
+    replication: Replication = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave an embedded broker running afterwards.")] = False,
     json: Json = False,
 ) -> None:
@@ -106,7 +109,7 @@ def up(
     def work() -> int:
         from cli.up import run
 
-        return run(workers, partitions, keep=keep, json=json)
+        return run(workers, partitions, replication, keep=keep, json=json)
 
     raise typer.Exit(output.ended(work))
 
@@ -146,7 +149,7 @@ def topics_list(json: Json = False) -> None:
 def topics_create(
     bootstrap: Bootstrap = None,
     partitions: Partitions = 4,
-    replication: Annotated[int, typer.Option("--replication", envvar="TOCSIN_REPLICATION", min=1, max=7)] = 1,
+    replication: Replication = 1,
     json: Json = False,
 ) -> None:
     """Make the topics that are missing; what is there is left as it is."""
@@ -160,13 +163,15 @@ def topics_create(
 
 
 @topics_app.command("describe", epilog=_examples("tocsin topics describe"))
-def topics_describe(bootstrap: Bootstrap = None, partitions: Partitions = 4, json: Json = False) -> None:
+def topics_describe(
+    bootstrap: Bootstrap = None, partitions: Partitions = 4, replication: Replication = 1, json: Json = False
+) -> None:
     """Partitions and offsets of a broker's topics, and every difference from the table (then exit code 1)."""
 
     def work() -> int:
         from cli.topics import describe
 
-        return describe(broker_at(bootstrap), partitions, json=json)
+        return describe(broker_at(bootstrap), partitions, replication, json=json)
 
     raise typer.Exit(output.ended(work))
 
@@ -268,6 +273,46 @@ def explain(
         return run(wanted, broker_at(bootstrap), json=json)
 
     raise typer.Exit(output.ended(work))
+
+
+Incident = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="Incident, or any id that belongs to it; its beginning will do.",
+        autocompletion=complete.incident_ids,
+    ),
+]
+Who = Annotated[str, typer.Option("--as", metavar="WHO", envvar="TOCSIN_ACTOR", help="Who asks. Otherwise user@host.")]
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept in the command's record.")]
+Wait = Annotated[float, typer.Option("--wait", min=0, metavar="SECONDS", help="For the answer; 0: only send.")]
+
+
+@app.command(epilog=_examples("tocsin ack 5b6c", "tocsin ack 5b6c --as ada --note 'rolling back' --json"))
+def ack(
+    wanted: Incident, bootstrap: Bootstrap = None, who: Who = "", note: Note = "", wait: Wait = 10.0, json: Json = False
+) -> None:
+    """Acknowledge an incident: somebody is at it. Its channels are told; a rise in severity takes it back."""
+    raise typer.Exit(output.ended(_asking("acknowledge", wanted, bootstrap, who, note, wait, json=json)))
+
+
+@app.command(epilog=_examples("tocsin resolve 5b6c", "tocsin resolve 5b6c --note 'false alarm' --wait 0"))
+def resolve(
+    wanted: Incident, bootstrap: Bootstrap = None, who: Who = "", note: Note = "", wait: Wait = 10.0, json: Json = False
+) -> None:
+    """Resolve an incident. Its alerts open another one only when they rise again."""
+    raise typer.Exit(output.ended(_asking("resolve", wanted, bootstrap, who, note, wait, json=json)))
+
+
+def _asking(
+    kind: str, wanted: str, bootstrap: str | None, who: str, note: str, wait_s: float, *, json: bool
+) -> Callable[[], int]:
+    def work() -> int:
+        from cli.ask import run
+
+        return run(kind, wanted, broker_at(bootstrap), actor=who, note=note, wait_s=wait_s, json=json)
+
+    return work
 
 
 @app.command(epilog=_examples("tocsin doctor", "tocsin doctor --json --no-probe"))

@@ -7,7 +7,6 @@ It refuses to let text out of a record steer the terminal: what does not print i
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -48,15 +47,6 @@ class Stop(Exception):
     def __init__(self, code: int, what: str, where: str = "", do: str = "") -> None:
         super().__init__(what)
         self.code, self.what, self.where, self.do = code, what, where, do
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Problem:
-    """One line of a machine-readable error."""
-
-    error: str
-    where: str
-    do: str
 
 
 def clean(text: str) -> str:

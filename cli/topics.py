@@ -38,11 +38,13 @@ def create(bootstrap: str, partitions: int, replication: int, *, json: bool) -> 
         return OK
     for name in made:
         output.say(name)
-    output.note(f"{len(made)} made with {partitions} partitions, {len(TOPICS) - len(made)} were there")
+    output.note(
+        f"{len(made)} made with {partitions} partitions and replication {replication}, {len(TOPICS) - len(made)} were there"
+    )
     return OK
 
 
-def describe(bootstrap: str, partitions: int, *, json: bool) -> int:
+def describe(bootstrap: str, partitions: int, replication: int, *, json: bool) -> int:
     """Counts of what is there, and every difference from the table. Exit code 1 when there is one."""
     log = reading.opened(bootstrap)
     try:
@@ -59,7 +61,7 @@ def describe(bootstrap: str, partitions: int, *, json: bool) -> int:
     finally:
         log.close()
     try:
-        drifts = topics.drift(bootstrap, partitions)
+        drifts = topics.drift(bootstrap, partitions, replication)
     except TopicsUnavailable as error:
         raise _unavailable(error, bootstrap) from error
     wrong: dict[str, list[str]] = {}

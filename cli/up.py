@@ -32,26 +32,27 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, action)
 
 
-def run(workers: int, partitions: int, *, keep: bool, json: bool) -> int:
+def run(workers: int, partitions: int, replication: int, *, keep: bool, json: bool) -> int:
     """Exit code: 1 when a worker ended by itself."""
     from demo.workers import WorkerEnded, Workers
     from local.choice import broker, home_dir
+    from local.directory import made
     from local.errors import LocalError
     from streams import topics
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(stoppable())
         try:
+            logs = made(home_dir() / "up")
             running = stack.enter_context(broker(output.note, keep=keep))
-            made = topics.ensure(running.bootstrap, partitions)
+            new = topics.ensure(running.bootstrap, partitions, replication)
         except (LocalError, topics.TopicsUnavailable) as error:
             raise Stop(
                 UNREACHABLE, str(error), "starting the broker", "`tocsin doctor` looks at this machine"
             ) from error
-        output.note(f"topics: {len(made)} made, {len(topics.TOPICS) - len(made)} there")
+        output.note(f"topics: {len(new)} made, {len(topics.TOPICS) - len(new)} there")
         environment = {"TOCSIN_BOOTSTRAP": running.bootstrap, "TOCSIN_PARTITIONS": str(partitions)}
-        logs = home_dir() / "up"
-        logs.mkdir(parents=True, exist_ok=True)
+        environment["TOCSIN_REPLICATION"] = str(replication)
         fleet = Workers(environment, logs)
         stack.callback(fleet.stop)
         for number in range(workers):

@@ -21,8 +21,9 @@ from demo.play import Player
 from demo.story import Story, script
 from demo.workers import ROOT, WorkerEnded, Workers
 from local.choice import broker, home_dir
+from local.directory import made
 from local.errors import LocalError
-from streams import topics
+from streams import settings, topics
 
 Progress = Callable[[str], None]
 
@@ -31,7 +32,10 @@ READY_S = 60.0
 #: within the story; what the delayed ones bring is then late, and corrects windows that were final.
 LATENESS_MS = "5000,5000,15000,30000"
 PUBLISHED = "published_ms"
-SLOS = ROOT / "examples" / "slos"
+EXAMPLES = Path("examples") / "slos"
+SLOS = (
+    ROOT / EXAMPLES if (ROOT / EXAMPLES).is_dir() else EXAMPLES.absolute()
+)  # a wheel has none: the image's folder has
 
 
 class NotReady(RuntimeError):
@@ -79,7 +83,7 @@ def scene(plan: Plan, progress: Progress) -> Iterator[Scene]:
         directory = _directory(plan)
         running = stack.enter_context(broker(progress, directory / "kafka"))
         progress(f"Kafka at {running.bootstrap} ({running.kind}{', was running' if running.reused else ''})")
-        made = topics.ensure(running.bootstrap, plan.partitions)
+        made = topics.ensure(running.bootstrap, plan.partitions, settings.load().replication)
         progress(f"topics: {len(made)} made, {len(topics.TOPICS) - len(made)} there")
         pager = stack.enter_context(stand_ins(directory))
         heartbeats = TopicReader(running.bootstrap, [topics.PARTIALS])
@@ -119,9 +123,7 @@ def remember(directory: Path, published_ms: int) -> None:
 
 def _directory(plan: Plan) -> Path:
     """Where this run keeps its files. A fresh one begins empty: left-overs of an earlier run are other runs' truth."""
-    directory = home_dir() / (f"verify-{time.time_ns() // 1_000_000}" if plan.fresh else "demo")
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory
+    return made(home_dir() / (f"verify-{time.time_ns() // 1_000_000}" if plan.fresh else "demo"))
 
 
 def _environment(plan: Plan, bootstrap: str, pager: Pager) -> dict[str, str]:

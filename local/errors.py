@@ -32,6 +32,10 @@ class NoDiskSpace(LocalError):
     directory on another disk."""
 
 
+class DirectoryUnusable(LocalError):
+    """{path} cannot be used: {reason}. Make it a directory that you may write to, or set {setting} to another one."""
+
+
 class PortInUse(LocalError):
     """Port {port} on 127.0.0.1 is taken by another program. End that program, or choose another port (0 picks a free
     one)."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from local.directory import made
 from local.errors import DownloadFailed, JavaMissing, NoDiskSpace
 from local.limits import ANNOUNCED_MIN_BYTES, DISK_FREE_MIN_BYTES, LOG_TAIL_LINES_MAX, RESOLVE_MAX_S, START_LOCK_MAX_S
 from local.process import exclusive
@@ -86,8 +87,7 @@ def fetch(label: str, mode: str, coordinate: str, progress: Progress = silent) -
     `label` names the cache entry and stands for the thing in messages; `mode` and `coordinate` are as in
     `local.resolve`. A download that was cut off is never seen: it is thrown away, and the next call begins anew.
     """
-    cache = cache_dir()
-    cache.mkdir(parents=True, exist_ok=True)
+    cache = made(cache_dir(), "TOCSIN_CACHE")
     entry = cache / label
     with exclusive(cache / f"{label}.lock", label, START_LOCK_MAX_S + RESOLVE_MAX_S):
         found = complete(entry)

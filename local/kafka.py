@@ -21,6 +21,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from local import java, process
+from local.directory import made
 from local.errors import PortInUse, ProcessDied, StartTimeout
 from local.java import Progress, silent
 from local.limits import (
@@ -163,7 +164,7 @@ class EmbeddedBroker:
 
     def start(self) -> Self:
         """Starts the broker, or attaches to the one that runs in this directory; returns once it answers."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        made(self.directory)
         begun = time.monotonic()
         with process.exclusive(self.directory / "start.lock", WHAT, START_LOCK_MAX_S):
             self.reused = self.attach()

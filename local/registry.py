@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from local import java, process
+from local.directory import made
 from local.errors import ProcessDied, StartTimeout
 from local.java import Progress, silent
 from local.limits import METADATA_MAX_S, POLL_S, REGISTRY_HEAP_MIB, REGISTRY_START_MAX_S, START_LOCK_MAX_S
@@ -55,7 +56,7 @@ class EmbeddedRegistry:
 
     def start(self) -> Self:
         """Downloads the registry at the first call, starts it, and returns once it answers."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        made(self.directory)
         java.require_disk(self.directory)
         program = unpacked(self.progress) / MAIN_JAR
         begun = time.monotonic()

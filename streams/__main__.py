@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import sys
 
+from alerts.config import BadConfig
+from sinks.channels import BadChannels
 from streams import app, logs, settings
 
 
@@ -15,7 +17,12 @@ def main(arguments: list[str]) -> int:
         return 2
     found = settings.load()
     logs.start(found.log_format, found.log_level)
-    app.run(found)
+    try:
+        app.run(found)
+    except (BadConfig, BadChannels) as error:
+        lines = "\n".join(f"  {problem}" for problem in error.problems)
+        sys.stderr.write(f"tocsin can't start, mistakes in its files:\n{lines}\n")
+        return 1
     return 0
 
 

@@ -18,13 +18,14 @@ from alerts.selection import Selection
 from schemas.telemetry import TelemetryDecoder
 from sinks.channels import Channels, read_channels
 from sinks.delivery import Delivery, HttpExchange
-from streams import commands, fetching, health, reporting, topics
+from streams import commands, errors, fetching, health, refused, reporting, topics
 from streams.aggregate import AggregateStep
+from streams.limits import START_LOOK_S
 from streams.merge import MergeStep
 from streams.notify import NotifyStep
 from streams.producer import Producer
 from streams.registry import lookup
-from streams.settings import Settings
+from streams.settings import PREFIX, BadSettings, Settings
 from streams.stage import Pace, Stage
 from streams.statelog import StateLog
 from streams.step import Step
@@ -41,9 +42,10 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        files_are_there(settings)
         self.config: Config = read_config(settings.slo_path)
         self.app = faust_app(settings)
-        self.producer = Producer(settings.bootstrap, settings.delivery_timeout_s)
+        self.producer = Producer(settings.bootstrap, settings.delivery_timeout_s, refused.instead)
         selection = Selection(self.config)
         registry = lookup(settings.registry_url)
 
@@ -122,7 +124,14 @@ class Worker:
         app.task(self.watchdog.run)
         app.task(self._deliveries)
         if settings.health_port:
-            health.serve(settings.health_port, self.stages, self.watchdog)
+            self._serve_health(settings.health_host, settings.health_port)
+
+    def _serve_health(self, host: str, port: int) -> None:
+        try:
+            health.serve(port, self.stages, self.watchdog, host)
+        except OSError as error:
+            names = "TOCSIN_HEALTH_HOST, TOCSIN_HEALTH_PORT"
+            raise BadSettings([f"{names}: {host}:{port} cannot be had: {error.strerror or error}"]) from error
 
     def _delivered(self) -> None:
         """An attempt was settled: say so in the log soon."""
@@ -184,10 +193,39 @@ def faust_app(settings: Settings) -> faust.App:
     return app
 
 
+def files_are_there(settings: Settings) -> None:
+    """Raises BadSettings with each path that leads nowhere."""
+    named = {name: getattr(settings, name) for name in ("slo_path", "channels_path", "routes_path")}
+    gone = [f"{PREFIX}{name.upper()}: there is no {path}" for name, path in named.items() if path and not path.exists()]
+    if gone:
+        raise BadSettings(gone)
+
+
+def look_at_topics(settings: Settings, ends: errors.Ending = errors.end_process) -> None:
+    """Before the start: no broker is worth another try; a topic that is missing, or has other partitions, is for a person;
+    the rest is said and no more."""
+    try:
+        found = topics.drift(settings.bootstrap, settings.partitions, settings.replication, START_LOOK_S)
+    except topics.BrokerUnreachable as error:
+        ends(errors.EXIT_RESTART, f"{error}. TOCSIN_BOOTSTRAP says where it is; `tocsin doctor` looks closer")
+        return
+    except topics.TopicsUnavailable as error:
+        log.warning("topics_not_seen", why=str(error))  # describing them may be forbidden to a worker
+        return
+    for one in found:
+        log.warning("topic_drift", topic=one.topic, what=one.what, expected=one.expected, found=one.found)
+    fatal = [
+        f"{one.topic}: {one.what} is {one.found}, should be {one.expected}" for one in found if one.what in topics.FATAL
+    ]
+    if fatal:
+        ends(errors.EXIT_PERSON, f"{'; '.join(fatal)}. `tocsin topics create` makes what is missing")
+
+
 def run(settings: Settings) -> None:
     """Run a worker until it is told to stop or must end."""
     reporting.start(settings.sentry_dsn)
     worker = Worker(settings)
+    look_at_topics(settings)
     log.info("worker_starts", slos=len(worker.config.slos), config=worker.config.hash, partitions=settings.partitions)
     shell = faust.Worker(worker.app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False)
     shell.execute_from_commandline()

@@ -1,8 +1,9 @@
 """Commands: what people ask for, put in order with the alerts that they are about.
 
 What: forwards each record of `commands` to the same partition of `alerts`, where the notify step of the incident reads
-both in one order, so that a replay sees them in that order too. Why no state: a command that is forwarded twice has the
-same id, and the second one changes nothing. It refuses to judge: unreadable commands become dead letters.
+both in one order, so that a replay sees them in that order too. The partition is for the sender to know: it is the one
+in which `incidents` has the incident. Why no state: a command that is forwarded twice has the same id, and the second
+one changes nothing. It refuses to judge: unreadable commands become dead letters.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import AsyncIterable
 
 from schemas import codec
 from schemas.corrupt import CorruptRecord
-from schemas.records import Command, DeadLetter
-from streams import selfmetrics, topics
+from schemas.records import Command
+from streams import letters, topics
 from streams.producer import Outgoing, Producer
 from streams.records import Record
 from streams.stage import ChunkEvent
@@ -30,20 +31,8 @@ def forwarded(record: Record, partition: int) -> Outgoing:
     """The command on its way to the alerts, or its dead letter."""
     try:
         command = codec.decode(record.value)
-        if isinstance(command, Command):
-            return Outgoing(topics.ALERTS, command.command_id.encode(), record.value, partition)
-        reason, detail, byte = "not_a_command", f"a {type(command).__name__}", -1
+        if not isinstance(command, Command):
+            raise letters.misplaced(command, "commands")
     except CorruptRecord as error:
-        reason, detail, byte = error.reason, error.detail, error.byte
-    selfmetrics.REFUSED.labels(reason).inc()
-    letter = DeadLetter(
-        source_topic=topics.COMMANDS,
-        partition=partition,
-        offset=record.offset,
-        timestamp_ms=record.timestamp_ms,
-        reason=reason,
-        detail=detail,
-        byte=byte,
-        original=record.value,
-    )
-    return Outgoing(topics.DLQ, f"{partition}/{record.offset}".encode(), codec.encode(letter), partition)
+        return letters.dead(topics.COMMANDS, partition, record, error)
+    return Outgoing(topics.ALERTS, command.command_id.encode(), record.value, partition)

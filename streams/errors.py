@@ -32,7 +32,11 @@ class ShellError(RuntimeError):
         self.facts = facts
 
 
-class FenceOutsideLog(ShellError):
+class NeedsPerson(ShellError):
+    """Another start would end the same way until somebody has decided."""
+
+
+class FenceOutsideLog(NeedsPerson):
     """The state's fence is not inside the topic's log: records are missing, so going on would be a silent loss."""
 
 
@@ -58,6 +62,16 @@ class ChunkMissing(ShellError):
 
 class DeliveryFailed(ShellError):
     """The broker did not acknowledge what had to be delivered before state may move on: {reason}."""
+
+
+class OutputRefused(NeedsPerson):
+    """The broker refuses a record of {size} bytes for {topic}, which cannot be sent in another form: {reason}. Raise
+    max.message.bytes of that topic (the table says 8 MiB: `tocsin topics describe`) and start again; nothing is lost."""
+
+
+def code_of(error: Exception) -> int:
+    """The exit code that an error asks for."""
+    return EXIT_PERSON if isinstance(error, NeedsPerson) else EXIT_RESTART
 
 
 def end_process(code: int, reason: str) -> None:

@@ -20,7 +20,6 @@ from streams.stage import Stage
 from streams.step import Step
 from streams.watchdog import Watchdog
 
-HOST = "0.0.0.0"  # noqa: S104  # a container's probe comes from outside
 Probe = Callable[[], tuple[bool, dict[str, object]]]
 
 
@@ -56,8 +55,11 @@ class Health:
         return all(stage.assignments and stage.assigned <= set(stage.held) for stage in self._stages)
 
 
-def serve(port: int, stages: Sequence[Stage[Step]], watchdog: Watchdog) -> ThreadingHTTPServer:
-    """Start the server thread; it ends with the process."""
+def serve(port: int, stages: Sequence[Stage[Step]], watchdog: Watchdog, host: str = "127.0.0.1") -> ThreadingHTTPServer:
+    """Start the server thread; it ends with the process. Raises OSError when the address cannot be had.
+
+    The answers are open to whoever reaches the address, so it is this machine's own unless somebody says otherwise.
+    """
     health = Health(stages, watchdog)
     probes: dict[str, Probe] = {"/livez": health.livez, "/readyz": health.readyz, "/startupz": health.startupz}
 
@@ -81,6 +83,6 @@ def serve(port: int, stages: Sequence[Stage[Step]], watchdog: Watchdog) -> Threa
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it
             """Probes are not news."""
 
-    server = ThreadingHTTPServer((HOST, port), Answers)
+    server = ThreadingHTTPServer((host, port), Answers)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return server

@@ -22,6 +22,12 @@ MAX_FETCH_BYTES: Final = 32 << 20
 #: How long a broker may hold an answer that has no records yet; ten questions a second when all is idle.
 FETCH_WAIT_MS: Final = 100
 
+# -- letters
+
+LETTER_DETAIL_CHARS: Final = 500
+#: A letter of fewer original bytes is not halved any more.
+LETTER_BYTES_LEAST: Final = 256
+
 # -- output
 
 QUEUE_RECORDS: Final = 500_000
@@ -46,6 +52,11 @@ HINT_WAITS_S: Final = (0.1, 0.3, 1.0)
 RETRY_PAUSE_S: Final = 0.1
 #: One look at the state log while loading; the deadline is checked as often.
 LOAD_POLL_S: Final = 0.2
+
+# -- start
+
+#: For a look at the topics before the start; a broker that is slower is met again by the consumer.
+START_LOOK_S: Final = 5.0
 
 # -- judgement
 

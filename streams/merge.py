@@ -1,8 +1,8 @@
 """Merge and evaluate: partials in; rollups, SLO status and alert transitions out. One step a partition of the partials.
 
 Each partials record goes through `rollups.merge` and, with what it changed, through `alerts.evaluate`, one by one and
-in order: the transitions are a function of the log. Alerts do not wait for the timer. It refuses clocks: time is in
-the partials.
+in order: the transitions are a function of the log. Alerts do not wait for the timer. What cannot be read or would do
+harm becomes a dead letter before it touches any state. It refuses clocks: time is in the partials.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from alerts.notify import labels_of
 from alerts.route import Routes
 from rollups import merge_state
 from rollups.merge import Merge
+from rollups.sound import Soundness
 from schemas import codec
 from schemas.cells import Cells
+from schemas.corrupt import CorruptRecord
 from schemas.records import AlertTransition, LateRecord, PartialBatch, RollupBatch, SloGroup, SloStatus, short_hash
-from streams import selfmetrics, topics
+from streams import letters, selfmetrics, topics
 from streams.producer import Outgoing
 from streams.records import Record, Records
 from streams.settings import Settings
@@ -36,6 +38,7 @@ class MergeStep:
 
     def __init__(self, partition: int, settings: Settings, config: Config, routes: Routes) -> None:
         self.partition, self._partitions = partition, settings.partitions
+        self._soundness = Soundness(settings.partitions)
         self._merge = Merge(partition, settings.partitions, settings.lateness)
         self._evaluator = Evaluator(config, partition, timing=Timing(settings.lateness_ms))
         self._alerts: list[Outgoing] = []
@@ -60,9 +63,15 @@ class MergeStep:
                 self._one(record)
 
     def _one(self, record: Record) -> None:
-        batch = codec.decode(record.value)
-        if not isinstance(batch, PartialBatch):
-            raise TypeError(f"{topics.PARTIALS}[{self.partition}]@{record.offset} holds a {type(batch).__name__}")
+        try:
+            batch = codec.decode(record.value)
+            if not isinstance(batch, PartialBatch):
+                raise letters.misplaced(batch, "partials")
+            self._soundness.check(batch)
+        except CorruptRecord as error:
+            self._merge.fence = self._evaluator.fence = record.offset  # nothing of it was applied
+            self._letters.append(letters.dead(topics.PARTIALS, self.partition, record, error))
+            return
         step = self._merge.apply(batch, record.offset)
         beyond = self._merge.take_beyond()
         if len(beyond):

@@ -1,7 +1,7 @@
 """Notify: alert transitions and commands in; incidents, notifications and requests to channels out. One step a partition.
 
 The decisions are `alerts.notify` (what to tell) and `sinks.outbox` (when to send what). After a crash a notification may
-be sent again, under the same key: a duplicate beats a miss. It refuses to send what the state in the log does not owe.
+be sent again, under the same key: a duplicate beats a miss. What cannot be read becomes a dead letter. It refuses to send what the state in the log does not owe.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ import struct
 from alerts.notify import Notifier
 from alerts.route import Routes
 from schemas import codec
+from schemas.corrupt import TIME, CorruptRecord
 from schemas.records import AlertTransition, Command, IncidentTransition, NotificationRecord
 from sinks import outbox_state
 from sinks.channels import Channels
 from sinks.delivery import Delivery
 from sinks.outbox import Outbox
-from streams import selfmetrics, topics
+from streams import letters, selfmetrics, topics
 from streams.producer import Outgoing
 from streams.records import Record, Records
 from streams.settings import Settings
 
 _HEAD = struct.Struct("<qQQ")
+CALENDAR_MS = 253_402_300_800_000  # the year 10000, which no date can name
 
 
 class NotifyStep:
@@ -37,6 +39,7 @@ class NotifyStep:
         self._delivery = delivery
         self._offers: list[NotificationRecord] = []
         self._incidents: list[Outgoing] = []
+        self._letters: list[Outgoing] = []
         self._now_ms = 0
         self._dirty = False
 
@@ -55,11 +58,18 @@ class NotifyStep:
         for record in records:
             if record.offset > self.fence:
                 self.fence = record.offset
-                self._one(codec.decode(record.value), record)
+                self._one(record)
 
-    def _one(self, item: object, record: Record) -> None:
-        if not isinstance(item, AlertTransition | Command):
-            raise TypeError(f"{topics.ALERTS}[{self.partition}]@{record.offset} holds a {type(item).__name__}")
+    def _one(self, record: Record) -> None:
+        try:
+            item = codec.decode(record.value)
+            if not isinstance(item, AlertTransition | Command):
+                raise letters.misplaced(item, "alerts and commands")
+            if isinstance(item, AlertTransition):
+                _dated(item)
+        except CorruptRecord as error:
+            self._letters.append(letters.dead(topics.ALERTS, self.partition, record, error))
+            return
         for effect in self._notifier.apply(item, record.timestamp_ms):
             if isinstance(effect, IncidentTransition):
                 key = effect.incident_id.encode()
@@ -78,13 +88,14 @@ class NotifyStep:
             self._outbox.offer(self._offers, self._now_ms)
             self._offers = []
         incidents, self._incidents = self._incidents, []
+        refused, self._letters = self._letters, []
         changes = [
             Outgoing(topics.NOTIFICATIONS, change.notification_id.encode(), codec.encode(change), self.partition)
             for change in self._outbox.drain()
         ]
         self._dirty = self._dirty or bool(changes)
         selfmetrics.deliveries(self.partition, self._outbox.counters)
-        return incidents + changes
+        return incidents + changes + refused
 
     def settled(self) -> None:
         """What is owed is in the log: send what is due."""
@@ -108,3 +119,10 @@ class NotifyStep:
     def close(self) -> None:
         """Attempts under way are the next owner's, who sends them again under the same keys."""
         self._delivery.remove(self._outbox)
+
+
+def _dated(alert: AlertTransition) -> None:
+    """The times that people are told are on the calendar. Raises CorruptRecord."""
+    for name in ("event_ms", "burn_started_ms"):
+        if not 0 <= getattr(alert, name) < CALENDAR_MS:
+            raise CorruptRecord(TIME, -1, f"{name} {getattr(alert, name)} is on no calendar")

@@ -30,6 +30,9 @@ UNACCOUNTED = Gauge(
     "tocsin_unaccounted_events", "Measurements accepted and not found again: 0 unless we are wrong", ["partition"]
 )
 REFUSED = Counter("tocsin_refused_records", "Records copied to the dead letter or late topic", ["reason"])
+OUTPUTS_REFUSED = Counter(
+    "tocsin_outputs_refused", "Records that the broker refused for good and that left in another form", ["topic"]
+)
 SERIES = Gauge("tocsin_series", "Active series", ["partition"])
 ROLLUPS = Counter("tocsin_rollups", "Rollup rows written", ["what"])
 TRANSITIONS = Counter("tocsin_alert_transitions", "Alert transitions", ["severity"])

@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     registry_url: str = ""
     sentry_dsn: str = ""
     health_port: int = Field(0, ge=0, le=65_535)  # 0: none
+    health_host: str = "127.0.0.1"
     log_format: str = Field("console", pattern="^(console|json)$")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 

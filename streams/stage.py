@@ -245,7 +245,7 @@ class Stage(Generic[S]):
                 await self.checkpoint(last)
         except Exception as error:
             log.exception("checkpoint_failed", stage=self.name)
-            self.ends(errors.EXIT_RESTART, f"{self.name}: checkpoint: {error!r}")
+            self.ends(errors.code_of(error), f"{self.name}: checkpoint: {error!r}")
             raise
 
     async def checkpoint(self, last: bool = False) -> None:

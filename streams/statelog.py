@@ -10,6 +10,7 @@ snapshot's bytes.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import threading
 import time
@@ -131,7 +132,8 @@ class StateLog:
                 "fetch.max.bytes": 64 << 20,
                 "max.partition.fetch.bytes": 16 << 20,
                 "fetch.wait.max.ms": 50,
-            }
+            },
+            logger=logging.getLogger("librdkafka"),
         )
 
     def point(self, partition: int, offset: int) -> None:

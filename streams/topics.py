@@ -28,13 +28,23 @@ DLQ = "telemetry.dlq"
 STATE_PREFIX = "tocsin.state."
 
 HOUR_MS = 3_600_000
+MIN_IN_SYNC = "min.insync.replicas"
 TIMEOUT_S = 30.0
+THREE = 3  # from so many replicas on one may be away and writing goes on
 SHOWN_POLL_S = 0.05
 _COMPACT_QUICKLY = {"segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1", "max.compaction.lag.ms": "600000"}
 
 
 class TopicsUnavailable(RuntimeError):
     """The broker did not create or describe the topics."""
+
+
+class BrokerUnreachable(TopicsUnavailable):
+    """Nobody answered at all."""
+
+
+#: librdkafka's own codes for that: no transport, all brokers down, timed out.
+NOBODY = frozenset({-195, -187, -185})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +65,12 @@ class Topic:
         policy += ["delete"] if keeps_deleting else []
         config = {"cleanup.policy": ",".join(policy), "max.message.bytes": str(8 << 20), **self.extra}
         return config | ({"retention.ms": str(self.retention_ms)} if keeps_deleting else {})
+
+
+def in_sync(replication: int) -> int:
+    """min.insync.replicas: a majority, so that what was acknowledged outlives a broker; below three no broker may be
+    missing for it, or there is no other."""
+    return replication // 2 + 1 if replication >= THREE else 1
 
 
 TOPICS: tuple[Topic, ...] = (
@@ -86,7 +102,12 @@ def ensure(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
     Raises TopicsUnavailable.
     """
     wanted = [
-        NewTopic(topic.name, num_partitions=partitions, replication_factor=replication, config=topic.config)
+        NewTopic(
+            topic.name,
+            num_partitions=partitions,
+            replication_factor=replication,
+            config={**topic.config, MIN_IN_SYNC: str(in_sync(replication))},
+        )
         for topic in TOPICS
     ]
     created = []
@@ -137,25 +158,47 @@ class Drift:
     found: str
 
 
-def drift(bootstrap: str, partitions: int) -> list[Drift]:
-    """Where the broker's topics differ from the table. Raises TopicsUnavailable."""
-    client = admin(bootstrap)
+#: Differences with which counting would be wrong from the first record on: no worker starts with them.
+FATAL = frozenset({"topic", "partitions"})
+
+
+def drift(bootstrap: str, partitions: int, replication: int = 1, timeout_s: float = 0.0) -> list[Drift]:
+    """Where the broker's topics differ from the table; more replicas than asked for are none. Raises TopicsUnavailable."""
+    client, timeout_s = admin(bootstrap), timeout_s or TIMEOUT_S
     try:
-        known = client.list_topics(timeout=TIMEOUT_S).topics
+        known = client.list_topics(timeout=timeout_s).topics
         found = [topic for topic in TOPICS if topic.name in known]
         resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in found]
-        configs = {r.name: f.result(TIMEOUT_S) for r, f in client.describe_configs(resources).items()} if found else {}
+        configs = {r.name: f.result(timeout_s) for r, f in client.describe_configs(resources).items()} if found else {}
     except KafkaException as error:
-        raise TopicsUnavailable(f"broker {bootstrap}: {error.args[0].str()}") from error
+        kind = BrokerUnreachable if error.args[0].code() in NOBODY else TopicsUnavailable
+        raise kind(f"broker {bootstrap}: {error.args[0].str()}") from error
     except TimeoutError as error:
-        raise TopicsUnavailable(f"broker {bootstrap}: no answer within {TIMEOUT_S:.0f} s") from error
+        raise BrokerUnreachable(f"broker {bootstrap}: no answer within {timeout_s:.0f} s") from error
     answers = [Drift(t.name, "topic", "present", "missing") for t in TOPICS if t.name not in known]
     for topic in found:
         count = len(known[topic.name].partitions)
         if count != partitions:
             answers.append(Drift(topic.name, "partitions", str(partitions), str(count)))
+        answers += _replicas(
+            topic.name, min(len(p.replicas) for p in known[topic.name].partitions.values()), replication
+        )
+        in_sync_now = configs[topic.name][MIN_IN_SYNC].value if MIN_IN_SYNC in configs[topic.name] else "1"
+        answers += _acknowledged_by(topic.name, int(in_sync_now), replication)
         for key, expected in topic.config.items():
             value = configs[topic.name][key].value if key in configs[topic.name] else "(unset)"
             if sorted(value.split(",")) != sorted(expected.split(",")):
                 answers.append(Drift(topic.name, key, expected, value))
     return answers
+
+
+def _replicas(topic: str, found: int, wanted: int) -> list[Drift]:
+    return [Drift(topic, "replication", f"at least {wanted}", str(found))] if found < wanted else []
+
+
+def _acknowledged_by(topic: str, found: int, replication: int) -> list[Drift]:
+    """Fewer brokers than a majority may lose what was acknowledged; more than there are replicas take nothing."""
+    least = in_sync(replication)
+    if least <= found <= max(least, replication):
+        return []
+    return [Drift(topic, MIN_IN_SYNC, f"from {least} to {max(least, replication)}", str(found))]

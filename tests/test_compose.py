@@ -17,6 +17,9 @@ from pathlib import Path
 import pytest
 import yaml
 from pydantic.fields import FieldInfo
+from typer.testing import CliRunner
+
+from cli.main import app
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -59,7 +62,7 @@ def test_what_a_service_waits_for_is_there_and_can_become_so() -> None:
 
 
 def test_profiles_are_core_and_demo() -> None:
-    assert all("demo" in service["profiles"] for service in SERVICES.values())
+    assert {name for name, s in SERVICES.items() if "demo" in s["profiles"]} == set(SERVICES) - {"worker"}
     assert {name for name, s in SERVICES.items() if "core" in s["profiles"]} == {
         "kafka",
         "registry",
@@ -94,6 +97,20 @@ def test_the_image_runs_as_nobody_in_particular_and_is_watched() -> None:
     assert keywords.index("USER") < keywords.index("CMD")
     assert dict(INSTRUCTIONS)["USER"] == "10001"
     assert "/livez" in dict(INSTRUCTIONS)["HEALTHCHECK"]
+
+
+def test_commands_are_ones_that_the_command_line_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.demo.run", lambda arguments: 0)
+    called = [s["command"] for s in SERVICES.values() if s.get("command", [""])[0] == "tocsin"]
+    assert called
+    for command in called:
+        done = CliRunner().invoke(app, command[1:])
+        assert done.exit_code == 0, done.output
+
+
+def test_what_a_container_answers_comes_from_outside() -> None:
+    assert SERVICES["worker"]["environment"]["TOCSIN_HEALTH_HOST"] == "0.0.0.0"
+    assert "TOCSIN_HEALTH_HOST=0.0.0.0" in dict(INSTRUCTIONS)["ENV"]
 
 
 def test_the_builder_is_given_what_it_copies() -> None:

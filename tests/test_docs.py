@@ -1,4 +1,4 @@
-"""Every code block of the README, of docs/ and of examples/ is run, and what pages list is held against the code.
+"""Every code block of the READMEs, of docs/ and of examples/ is run, and what pages list is held against the code.
 
 python blocks are executed; yaml blocks are validated (OpenSLO, channels or routes); sh blocks are run line by line
 against the session's broker. `make` lines are dry runs, since CI runs those very targets. Lines that run for ever, start
@@ -22,13 +22,18 @@ import pytest
 import yaml
 
 ROOT = pathlib.Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
+    ROOT / "client" / "README.md",
+]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[\w-]*)?\)")
 NOT_CODE = {"", "text", "json"}
 DOCUMENTED_BOOTSTRAP = "127.0.0.1:9092"
 #: Commands that do not end, start processes, or need what only a user has.
-ASKED_FOR_HELP = {"up", "worker", "demo", "explain", "doctor"}
+ASKED_FOR_HELP = {"up", "worker", "demo", "explain", "ack", "resolve", "doctor"}
 ROOMS = ("schemas", "rollups", "alerts", "sinks", "streams", "local", "demo", "cli", "bench")
 
 

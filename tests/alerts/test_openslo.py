@@ -37,6 +37,7 @@ def test_a_bad_file_is_refused_at_the_place_of_its_mistake(path: Path) -> None:
     for problem, (_, words) in zip(found, marked, strict=True):
         assert words in problem.what
         assert problem.column >= 1
+        assert problem.hint, problem
 
 
 def test_a_hint_names_the_nearest_known_word() -> None:

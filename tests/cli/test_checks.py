@@ -78,6 +78,10 @@ def test_disk_says_where(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert str(tmp_path) in checks.disk().found
     monkeypatch.setattr("local.limits.DISK_FREE_MIN_BYTES", 1 << 60)
     assert checks.disk().status == "fail"
+    (tmp_path / "file").write_text("in its place")
+    monkeypatch.setenv("TOCSIN_HOME", str(tmp_path / "file"))
+    assert (checks.disk().status, checks.disk().found) == ("fail", f"{tmp_path / 'file'} takes no files")
+    assert "TOCSIN_HOME" in checks.disk().do
 
 
 def test_a_registry_that_is_away() -> None:

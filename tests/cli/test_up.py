@@ -52,7 +52,7 @@ def stands_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TOCSIN_HOME", str(tmp_path))
     monkeypatch.setattr("local.choice.broker", broker)
     monkeypatch.setattr("demo.workers.Workers", Fleet)
-    monkeypatch.setattr("streams.topics.ensure", lambda bootstrap, partitions: ["telemetry"])
+    monkeypatch.setattr("streams.topics.ensure", lambda bootstrap, partitions, replication: ["telemetry"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -64,7 +64,11 @@ def test_it_runs_until_it_is_told_to_end(run: Run, number: signal.Signals) -> No
     (fleet,) = fleets
     assert fleet.started == ["worker-1", "worker-2"]
     assert fleet.stopped
-    assert fleet.environment == {"TOCSIN_BOOTSTRAP": "127.0.0.1:9", "TOCSIN_PARTITIONS": "8"}
+    assert fleet.environment == {
+        "TOCSIN_BOOTSTRAP": "127.0.0.1:9",
+        "TOCSIN_PARTITIONS": "8",
+        "TOCSIN_REPLICATION": "1",
+    }
     assert signal.getsignal(number) is before
 
 

@@ -169,6 +169,21 @@ def test_a_command_acknowledges_at_the_pager(plant: Plant) -> None:
     assert (incident.status, [action for _, action in incident.told]) == ("acknowledged", ["trigger", "acknowledge"])
 
 
+def test_people_say_so_on_the_command_line(plant: Plant) -> None:
+    burning = burn(plant, "night")
+    done = plant.tocsin("ack", burning.incident[:12], "--as", "ada", "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert (told["state"], told["actor"], told["reason"]) == ("acknowledged", "ada", "acknowledged by a person")
+    again = plant.tocsin("ack", burning.incident, "--as", "grace")
+    assert (again.code, "by ada" in again.out) == (0, True)
+    done = plant.tocsin("resolve", burning.incident, "--as", "ada", "--note", "rolled back")
+    assert (done.code, "resolved by a person by ada" in done.out) == (0, True), done.err
+    plant.called("its end", lambda e: e["event_action"] == "resolve" and e["dedup_key"] == burning.incident)
+    assert plant.tocsin("ack", burning.incident).code == 1  # it is over
+    assert "by ada" in plant.tocsin("explain", burning.incident).out
+
+
 def test_probes_and_metrics_tell_the_truth(plant: Plant, recovered: Burn) -> None:
     assert json.loads(plant.ask("/livez")[1])["loop_turned_seconds_ago"] < 5
     assert set(json.loads(plant.ask("/startupz")[1])["assignments"]) == {"aggregate", "merge", "notify"}

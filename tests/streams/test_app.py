@@ -1,5 +1,9 @@
 """The wiring: what a worker reads, what Faust is left to do, and what stops a start. No broker is asked."""
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +14,10 @@ from sinks.channels import BadChannels
 from streams import app as shell
 from streams import topics
 from streams.aggregate import AggregateStep
+from streams.errors import EXIT_PERSON, EXIT_RESTART
 from streams.merge import MergeStep
 from streams.notify import NotifyStep
-from streams.settings import Settings
+from streams.settings import BadSettings, Settings
 from streams.transport import ChunkTransport
 from tests.streams.stand_ins import FakeProducer
 
@@ -133,6 +138,26 @@ def test_without_channels_alerts_are_recorded_and_nobody_is_told():
     assert not shell.Worker(settings()).delivery._sinks
 
 
+def test_files_that_are_not_there_are_named_with_their_settings(tmp_path):
+    nowhere = tmp_path / "nowhere.yaml"
+    with pytest.raises(BadSettings) as error:
+        shell.Worker(settings(channels_path=nowhere, routes_path=nowhere))
+    assert error.value.problems == [f"TOCSIN_{name}_PATH: there is no {nowhere}" for name in ("CHANNELS", "ROUTES")]
+
+
+def test_mistakes_in_files_are_told_without_a_traceback(tmp_path):
+    slos = tmp_path / "slo.yaml"
+    slos.write_text("apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: a}\nspec: {}\n")
+    environment = {**os.environ, "TOCSIN_SLO_PATH": str(slos), "TOCSIN_BOOTSTRAP": "127.0.0.1:1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "streams", "worker"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"{slos}:4:7: spec of SLO lacks the field 'service'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "text", "error", "said"),
     [
@@ -150,3 +175,56 @@ def test_a_mistake_in_an_slo_stops_the_start(tmp_path):
     (tmp_path / "slo.yaml").write_text("apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: a}\nspec: {}\n")
     with pytest.raises(BadConfig):
         shell.Worker(settings().model_copy(update={"slo_path": tmp_path}))
+
+
+def test_topics_that_do_not_fit_stop_the_start_and_others_are_said(monkeypatch):
+    asked, ended = [], []
+    answer = [topics.Drift("telemetry", "replication", "at least 3", "1")]
+
+    def drift(*given) -> list[topics.Drift]:
+        asked.append(given[:3])
+        return answer
+
+    monkeypatch.setattr(topics, "drift", drift)
+    shell.look_at_topics(settings(replication=3), lambda *given: ended.append(given))
+    assert (asked, ended) == ([("127.0.0.1:1", 3, 3)], [])
+    answer += [topics.Drift("alerts", "topic", "present", "missing"), topics.Drift("commands", "partitions", "3", "4")]
+    shell.look_at_topics(settings(), lambda *given: ended.append(given))
+    ((code, said),) = ended
+    assert code == EXIT_PERSON
+    assert "alerts: topic is missing" in said
+    assert "commands: partitions is 4, should be 3" in said
+    assert "tocsin topics create" in said
+
+
+def test_a_broker_that_is_not_there_yet_is_worth_another_try(monkeypatch):
+    ended = []
+    monkeypatch.setattr(shell, "START_LOOK_S", 0.1)
+    shell.look_at_topics(settings(), lambda *given: ended.append(given))
+    ((code, said),) = ended
+    assert (code, "127.0.0.1:1" in said, "tocsin doctor" in said) == (EXIT_RESTART, True, True)
+
+
+def test_topics_that_a_worker_may_not_describe_stop_nothing(monkeypatch):
+    def drift(*_) -> list[topics.Drift]:
+        raise topics.TopicsUnavailable("forbidden")
+
+    monkeypatch.setattr(topics, "drift", drift)
+    shell.look_at_topics(settings(), lambda *_: pytest.fail("it ended"))
+
+
+def test_health_is_this_machines_own_unless_somebody_says_otherwise(monkeypatch):
+    served = []
+    monkeypatch.setattr(shell.health, "serve", lambda port, _stages, _watchdog, host: served.append((host, port)))
+    shell.Worker(settings(health_port=9))
+    shell.Worker(settings(health_port=9, health_host="0.0.0.0"))  # what the image sets
+    shell.Worker(settings())
+    assert served == [("127.0.0.1", 9), ("0.0.0.0", 9)]
+
+
+def test_an_address_that_cannot_be_had_is_a_bad_setting():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(BadSettings, match=r"TOCSIN_HEALTH_HOST, TOCSIN_HEALTH_PORT: 127\.0\.0\.1:\d+ cannot be had"),
+    ):
+        shell.Worker(settings(health_port=taken.getsockname()[1]))

@@ -29,14 +29,14 @@ def test_a_command_goes_on_as_it_is():
     [
         (b"not avro", corrupt.FRAMING, 0),
         (ASKED[:-1], corrupt.TRUNCATED, len(ASKED) - 1),
-        (codec.encode(ALERT), "not_a_command", -1),
+        (codec.encode(ALERT), corrupt.UNKNOWN_SCHEMA, 2),
     ],
 )
 def test_what_is_no_command_becomes_a_dead_letter(value, reason, byte):
     out = commands.forwarded(record(value), 3)
     letter = codec.decode(out.value)
     assert isinstance(letter, DeadLetter)
-    assert (out.topic, out.key, out.partition) == (topics.DLQ, b"3/7", 3)
+    assert (out.topic, out.key, out.partition) == (topics.DLQ, b"commands/3/7", 3)
     assert (letter.source_topic, letter.partition, letter.offset) == (topics.COMMANDS, 3, 7)
     assert (letter.reason, letter.byte, letter.original) == (reason, byte, value)
     assert letter.timestamp_ms == 1_700_000_000_123

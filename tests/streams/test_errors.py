@@ -19,9 +19,16 @@ def test_a_docstring_is_the_message():
 
 @pytest.mark.parametrize("kind", [kind for kind in vars(errors).values() if isinstance(kind, type)])
 def test_each_error_can_be_said(kind):
-    facts = dict.fromkeys(("place", "fence", "low", "high", "missing", "reason", "begins"), "x")
+    facts = dict.fromkeys(("place", "fence", "low", "high", "missing", "reason", "begins", "topic", "size"), "x")
     if issubclass(kind, errors.ShellError):
         assert "{" not in str(kind(**facts))
+
+
+def test_what_no_restart_mends_is_for_a_person():
+    assert errors.code_of(errors.OutputRefused(topic="t", size=9, reason="x")) == errors.EXIT_PERSON
+    assert errors.code_of(errors.FenceBelowLog(place="p", fence=1, low=2, missing=1)) == errors.EXIT_PERSON
+    assert errors.code_of(errors.DeliveryFailed(reason="x")) == errors.EXIT_RESTART
+    assert errors.code_of(ValueError("x")) == errors.EXIT_RESTART
 
 
 @pytest.mark.parametrize("code", [errors.EXIT_RESTART, errors.EXIT_PERSON])

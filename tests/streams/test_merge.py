@@ -1,9 +1,9 @@
 """The merge's step: partials to rollups, status and alerts. Fed with what the aggregate's step really sends."""
 
+import dataclasses
 import itertools
 
 import numpy as np
-import pytest
 
 from alerts.config import read_config
 from alerts.incident import incident_key
@@ -11,10 +11,11 @@ from alerts.notify import labels_of
 from alerts.route import Routes
 from alerts.selection import Selection
 from demo.workers import ROOT
-from schemas import codec
+from schemas import codec, corrupt
 from schemas.encoding import Producer, Resource, SeriesEntry, encode_batch
 from schemas.records import (
     AlertTransition,
+    DeadLetter,
     LateRecord,
     MeasureKind,
     PartialBatch,
@@ -202,10 +203,66 @@ def test_rows_of_a_forgotten_window_become_a_letter():
     assert counts == 3
 
 
-def test_anything_but_a_partial_ends_it():
+def poison(record: Record) -> list[tuple[bytes, str]]:
+    """(bytes, reason) of what must not touch the state: unreadable, misplaced, inconsistent, out of bounds."""
+    batch = codec.decode(record.value)
+    late = tuple(time_ms + 10**9 for time_ms in batch.max_event_ms)
+    return [
+        (b"not avro", corrupt.FRAMING),
+        (record.value[:-1], corrupt.LENGTH),
+        (codec.encode(ALERT), corrupt.UNKNOWN_SCHEMA),
+        (codec.encode(dataclasses.replace(batch, partition=PARTITIONS, watermarks=late)), corrupt.VALUE),
+        (codec.encode(dataclasses.replace(batch, watermarks=late[:1])), corrupt.COLUMNS),
+        (codec.encode(broken(batch, "count", batch.cells.count[:-1])), corrupt.COLUMNS),
+        (codec.encode(broken(batch, "exemplar_row", np.array([9], np.int32))), corrupt.COLUMNS),
+        (codec.encode(broken(batch, "low", batch.cells.low + np.nan)), corrupt.VALUE),
+    ]
+
+
+def broken(batch: PartialBatch, column: str, values: np.ndarray) -> PartialBatch:
+    return dataclasses.replace(batch, cells=dataclasses.replace(batch.cells, **{column: values}))
+
+
+def test_poison_becomes_dead_letters_and_leaves_no_trace_in_what_follows():
+    log, clean, poisoned, again = Log(), step(), step(), step()
+    good = [*log.partials(T0, good=100), *log.partials(T0 + 1_000, bad=60), *log.partials(T0 + 60_000, good=1)]
+    bad = poison(next(r for r in good if len(codec.decode(r.value).cells)))
+    values = [value for value, _ in bad]
+    mixed = [value for at, record in enumerate(good) for value in (*values[at : at + 1], record.value)]
+    mixed += values[len(good) :]
+    records = [Record(at, T0, value, None) for at, value in enumerate(mixed)]
+    clean.apply([Record(at, T0, record.value, None) for at, record in enumerate(good)])
+    poisoned.apply(records)
+    for record in records:  # in other chunks, as a replay may cut them
+        again.apply([record])
+    found, expected = drained(poisoned), drained(clean)
+    letters = of(DeadLetter, found)
+    assert {(letter.original, letter.reason) for _, letter in letters} == set(bad)
+    assert {(letter.source_topic, letter.partition) for _, letter in letters} == {(topics.PARTIALS, TARGET)}
+    assert all(records[letter.offset].value == letter.original for _, letter in letters)
+    assert poisoned.fence == len(records) - 1
+    assert letters == of(DeadLetter, drained(again))
+    assert poisoned.snapshot() == again.snapshot()
+    assert [(s.good, s.total, s.state) for _, s in of(SloStatus, found)] == [
+        (s.good, s.total, s.state) for _, s in of(SloStatus, expected)
+    ]
+    assert [a.transition_id for _, a in of(AlertTransition, found)] == [
+        a.transition_id for _, a in of(AlertTransition, expected)
+    ]
+    assert len(of(RollupBatch, found)) == len(of(RollupBatch, expected))
+
+
+def test_the_fence_passes_poison_and_a_replay_takes_it_no_second_time():
     one = step()
-    with pytest.raises(TypeError, match=r"telemetry\.partials\[\d\]@0 holds a AlertTransition"):
-        one.apply([Record(0, T0, codec.encode(ALERT), None)])
+    bad = [Record(offset, T0, b"not avro", None) for offset in range(3)]
+    one.apply(bad)
+    assert one.fence == 2
+    after = step()
+    after.restore(one.snapshot())
+    assert len(of(DeadLetter, drained(one))) == 3
+    for again in (one, after):
+        again.apply(bad)
+        assert (again.fence, drained(again)) == (2, [])
 
 
 def test_time_is_in_the_partials_and_nothing_waits_here():

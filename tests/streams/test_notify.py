@@ -5,8 +5,7 @@ import dataclasses
 import pytest
 
 from alerts.route import Routes
-from schemas import codec
-from schemas.corrupt import CorruptRecord
+from schemas import codec, corrupt
 from schemas.records import Command, IncidentTransition, NotificationRecord
 from sinks.channels import Channel, Channels
 from sinks.lane import Policy
@@ -177,10 +176,30 @@ def test_what_was_owed_at_a_crash_is_sent_by_whoever_comes_next(world):
     assert after.deliver() == ["trigger"]
 
 
-@pytest.mark.parametrize(("value", "error"), [(codec.encode(STATUS), TypeError), (b"not avro", CorruptRecord)])
-def test_what_does_not_belong_there_ends_it(world, value, error):
-    with pytest.raises(error):
-        world.step.apply([Record(0, T0, value, None)])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (codec.encode(STATUS), corrupt.UNKNOWN_SCHEMA),
+        (b"not avro", corrupt.FRAMING),
+        (codec.encode(ALERT)[:-1], corrupt.LENGTH),
+        (codec.encode(dataclasses.replace(ALERT, event_ms=2**60)), corrupt.TIME),
+        (codec.encode(dataclasses.replace(ALERT, burn_started_ms=-1)), corrupt.TIME),
+    ],
+)
+def test_what_does_not_belong_there_becomes_a_dead_letter_and_what_follows_is_told(world, value, reason):
+    twin = World()
+    for one in (world, twin):  # a replay writes the same letter
+        one.step.apply([Record(0, T0, value, None), Record(1, T0 + 5, codec.encode(ALERT), None)])
+    (out, letter), (again, _) = (
+        next(row for row in one.drained() if row[0].topic == topics.DLQ) for one in (world, twin)
+    )
+    assert out == again
+    assert (out.key, letter.source_topic, letter.offset) == (b"alerts/0/0", topics.ALERTS, 0)
+    assert (letter.reason, letter.original) == (reason, value)
+    assert world.step.fence == 1
+    world.step.settled()
+    assert world.deliver() == ["trigger"]
+    assert not [row for row in world.drained() if row[0].topic == topics.DLQ]
 
 
 def test_the_next_owner_sends(world):

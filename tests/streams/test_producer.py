@@ -6,9 +6,10 @@ import os
 import pytest
 
 from streams import producer as module
-from streams.errors import DeliveryFailed
+from streams.errors import DeliveryFailed, OutputRefused
+from streams.limits import MAX_RECORD_BYTES
 from streams.producer import Outgoing, Producer, Sent
-from tests.streams.broker import make_topic
+from tests.streams.broker import make_topic, read_all
 
 NOWHERE = "127.0.0.1:9"
 
@@ -25,20 +26,53 @@ async def test_all_of_a_set_is_acknowledged_before_it_is_settled(bootstrap, uniq
     await producer.settled(Sent())  # an empty set is settled
 
 
-async def test_an_unreachable_broker_fails_the_set_after_the_timeout():
+async def test_an_unreachable_broker_fails_the_set_after_the_timeout(caplog, capfd):
     producer = Producer(NOWHERE, 1.0)
     sent = producer.send([Outgoing("topic", b"k", b"v", 0)])
     with pytest.raises(DeliveryFailed, match=r"topic|unacknowledged"):
         async with asyncio.timeout(10):
             await producer.settled(sent)
+    assert any("Connection refused" in r.getMessage() for r in caplog.records if r.name == "librdkafka")
+    assert "Connection refused" not in capfd.readouterr().err  # nothing past our own form of logs
 
 
-async def test_a_record_that_the_broker_refuses_fails_the_set(bootstrap, unique):
+async def test_a_record_that_the_broker_refuses_for_good_is_for_a_person(bootstrap, unique):
     topic = make_topic(bootstrap, unique("small"), 1, **{"max.message.bytes": "1000"})
     producer = Producer(bootstrap, 5.0)
     sent = producer.send([Outgoing(topic, b"k", os.urandom(10_000), 0)])
-    with pytest.raises(DeliveryFailed, match=topic):
+    with pytest.raises(OutputRefused, match=topic):
         await producer.settled(sent)
+
+
+def in_halves(record: Outgoing, why: str) -> list[Outgoing]:
+    half = len(record.value) // 2
+    return [Outgoing(record.topic, record.key, part, 0) for part in (record.value[:half], record.value[half:])]
+
+
+async def test_what_is_refused_leaves_in_another_form_and_its_neighbours_as_they_are(bootstrap, unique):
+    """The batch as a whole is refused: what was small enough in it is sent again as it was."""
+    topic = make_topic(bootstrap, unique("small"), 1, **{"max.message.bytes": "1000"})
+    producer = Producer(bootstrap, 5.0, in_halves)
+    large, small = os.urandom(3_000), [os.urandom(100) for _ in range(20)]
+    sent = producer.send([Outgoing(topic, b"k", value, 0) for value in [*small[:10], large, *small[10:]]])
+    await producer.settled(sent)
+    found = [value for _, value in read_all(bootstrap, topic, 1)[0]]
+    parts = [value for value in found if value not in small]
+    assert sorted(value for value in found if value in small) == sorted(small)
+    assert b"".join(parts) == large
+    assert max(map(len, parts)) < 1_000
+    await producer.settled(producer.send([Outgoing(topic, b"k", b"goes on", 0)]))
+
+
+async def test_what_is_larger_than_any_record_may_be_needs_no_broker_to_be_refused(bootstrap, unique):
+    topic = make_topic(bootstrap, unique("huge"), 1, **{"max.message.bytes": str(16 << 20)})
+    producer = Producer(bootstrap, 5.0, in_halves)
+    value = bytes(MAX_RECORD_BYTES + 1)
+    await producer.settled(producer.send([Outgoing(topic, b"k", value, 0)]))
+    assert [len(part) for _, part in read_all(bootstrap, topic, 1)[0]] == [
+        MAX_RECORD_BYTES // 2,
+        MAX_RECORD_BYTES // 2 + 1,
+    ]
 
 
 async def test_a_full_queue_is_waited_for_and_not_for_ever(bootstrap, unique, monkeypatch):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+import types
 
 import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
@@ -40,6 +41,49 @@ def test_drift_is_told_and_never_repaired(bootstrap, table):
         time.sleep(0.1)
     assert topics.drift(bootstrap, 2) == [expected]
     assert topics.Drift(name, "partitions", "3", "2") in topics.drift(bootstrap, 3)
+
+
+def test_a_majority_has_to_acknowledge_and_no_more_than_there_are():
+    assert [topics.in_sync(replication) for replication in range(1, 8)] == [1, 1, 2, 3, 3, 4, 4]
+
+
+class Cluster:
+    """An admin client's answers about topics of three replicas."""
+
+    def __init__(self, replicas: int, in_sync: str) -> None:
+        self.replicas, self.in_sync = replicas, in_sync
+
+    def list_topics(self, timeout: float) -> types.SimpleNamespace:
+        one = types.SimpleNamespace(partitions={0: types.SimpleNamespace(replicas=range(self.replicas))})
+        return types.SimpleNamespace(topics={topic.name: one for topic in topics.TOPICS})
+
+    def describe_configs(self, resources: list) -> dict:
+        found = {}
+        for resource in resources:
+            (topic,) = [topic for topic in topics.TOPICS if topic.name == resource.name]
+            config = {**topic.config, topics.MIN_IN_SYNC: self.in_sync}
+            answer = {name: types.SimpleNamespace(value=value) for name, value in config.items()}
+            found[resource] = types.SimpleNamespace(result=lambda _, answer=answer: answer)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("replicas", "in_sync", "wanted", "told"),
+    [
+        (1, "1", 1, None),
+        (3, "2", 3, None),
+        (3, "2", 1, ("min.insync.replicas", "from 1 to 1", "2")),  # of one replica two cannot acknowledge
+        (3, "1", 3, ("min.insync.replicas", "from 2 to 3", "1")),
+        (3, "4", 3, ("min.insync.replicas", "from 2 to 3", "4")),
+        (1, "2", 3, ("replication", "at least 3", "1")),
+        (5, "3", 3, None),  # more than was asked for
+    ],
+)
+def test_replicas_and_acknowledgements_are_looked_at(monkeypatch, replicas, in_sync, wanted, told):
+    monkeypatch.setattr(topics, "admin", lambda _: Cluster(replicas, in_sync))
+    found = topics.drift("nowhere", 1, wanted)
+    assert {(one.what, one.expected, one.found) for one in found} == ({told} if told else set())
+    assert len(found) == (len(topics.TOPICS) if told else 0)
 
 
 def test_arrival_is_stamped_by_the_broker_and_state_is_compacted():
