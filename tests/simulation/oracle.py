@@ -18,7 +18,7 @@ from streams import topics
 from streams.merge import MergeStep
 from streams.notify import NotifyStep
 from tests.simulation import scenario
-from tests.simulation.world import World
+from tests.simulation.platform import ROUTES, SETTINGS, PlatformWorld
 
 Told = tuple[str, ...]  # states, one after the other, and whether it ever was a page
 
@@ -33,7 +33,7 @@ class NoDelivery:
         pass
 
 
-def judge(world: World) -> list[str]:
+def judge(world: PlatformWorld) -> list[str]:
     """All that is wrong with a run."""
     found = [*world.findings, *cells(world), *revisions(world), *replayed_alerts(world), *replayed_incidents(world)]
     found += [*pages(world), *deliveries(world)]
@@ -42,7 +42,7 @@ def judge(world: World) -> list[str]:
     return found
 
 
-def logs(world: World, topic: str) -> Iterator[tuple[int, list]]:
+def logs(world: PlatformWorld, topic: str) -> Iterator[tuple[int, list]]:
     for p in range(scenario.PARTITIONS):
         yield p, world.broker.records(topic, p)
 
@@ -50,7 +50,7 @@ def logs(world: World, topic: str) -> Iterator[tuple[int, list]]:
 # -- the books
 
 
-def cells(world: World) -> Iterator[str]:
+def cells(world: PlatformWorld) -> Iterator[str]:
     """Count, sum, extremes and fingerprint of each series and pane are those of the ledger."""
     audit = Audit()
     for topic in (topics.ROLLUPS, topics.LATE, topics.DLQ):
@@ -70,7 +70,7 @@ def marked(audit: Audit) -> dict:
     return {key: cell for key, cell in audit.found().items() if key[0][0] == scenario.MARKER}
 
 
-def revisions(world: World) -> Iterator[str]:
+def revisions(world: PlatformWorld) -> Iterator[str]:
     """A window that was final stays final, and one revision of a row says one thing."""
     said: dict[tuple, dict[int, tuple]] = collections.defaultdict(dict)
     for p, records in logs(world, topics.ROLLUPS):
@@ -93,7 +93,7 @@ def revisions(world: World) -> Iterator[str]:
 # -- alerts and incidents
 
 
-def alerts(world: World) -> dict[str, Told]:
+def alerts(world: PlatformWorld) -> dict[str, Told]:
     """By alert id: its states, and whether somebody was paged.
 
     How severe it was in between is left out: a ticket may come first where a checkpoint looked into a burst's middle.
@@ -116,30 +116,30 @@ def told(steps: dict[int, tuple[str, str]]) -> Told:
 @functools.cache
 def reference(number: int) -> dict[str, Told]:
     """The alerts of a scenario when nothing goes wrong."""
-    return alerts(World(0, [], number, workers=1).run())
+    return alerts(PlatformWorld(0, [], number, workers=1).run())
 
 
-def replayed_alerts(world: World) -> Iterator[str]:
+def replayed_alerts(world: PlatformWorld) -> Iterator[str]:
     """The recorded partials through fresh steps give the recorded transitions, byte for byte, and no others."""
     expected: dict[bytes, bytes] = {}
     for p, records in logs(world, topics.PARTIALS):
-        step = MergeStep(p, world.settings, world.config, world.routes)
+        step = MergeStep(p, SETTINGS, scenario.CONFIG, ROUTES)
         step.apply(records)
         expected |= {transition_key(out.value): out.value for out in step.drain() if out.topic == topics.ALERTS}
     yield from same(expected, world, topics.ALERTS, AlertTransition)
 
 
-def replayed_incidents(world: World) -> Iterator[str]:
+def replayed_incidents(world: PlatformWorld) -> Iterator[str]:
     """The recorded alerts through fresh steps give the recorded incidents, byte for byte."""
     expected: dict[bytes, bytes] = {}
     for p, records in logs(world, topics.ALERTS):
-        step = NotifyStep(p, world.settings, world.routes, world.channels, NoDelivery())
+        step = NotifyStep(p, SETTINGS, ROUTES, world.channels, NoDelivery())
         step.apply(records)
         expected |= {transition_key(out.value): out.value for out in step.drain() if out.topic == topics.INCIDENTS}
     yield from same(expected, world, topics.INCIDENTS, object)
 
 
-def same(expected: dict[bytes, bytes], world: World, topic: str, kind: type) -> Iterator[str]:
+def same(expected: dict[bytes, bytes], world: PlatformWorld, topic: str, kind: type) -> Iterator[str]:
     found: dict[bytes, bytes] = {}
     for _, records in logs(world, topic):
         for record in records:
@@ -161,7 +161,7 @@ def transition_key(value: bytes) -> bytes:
 # -- people
 
 
-def pages(world: World) -> Iterator[str]:
+def pages(world: PlatformWorld) -> Iterator[str]:
     """Each burn pages once: triggered before acknowledged before resolved, and nothing is left open."""
     expected = len(reference(world.number))
     keys = collections.Counter(incident.dedup_key for incident in world.pager.incidents)
@@ -179,7 +179,7 @@ def pages(world: World) -> Iterator[str]:
         yield f"hook: {left} at the end"
 
 
-def deliveries(world: World) -> Iterator[str]:
+def deliveries(world: PlatformWorld) -> Iterator[str]:
     """What the notifications topic says last of each delivery is that it was settled."""
     last: dict[str, NotificationRecord] = {}
     for _, records in logs(world, topics.NOTIFICATIONS):

@@ -12,14 +12,10 @@ import dataclasses
 from typing import TYPE_CHECKING, NamedTuple
 from unittest import mock
 
-from schemas.telemetry import TelemetryDecoder
 from sinks.delivery import Delivery
 from sinks.port import Category, Failure, Response
 from streams import commands, topics
-from streams.aggregate import AggregateStep
 from streams.chunk import BEGINS
-from streams.merge import MergeStep
-from streams.notify import NotifyStep
 from streams.producer import Producer
 from streams.stage import Pace, Stage
 from streams.statelog import StateLog
@@ -29,8 +25,6 @@ from tests.simulation.kafka import Line, MemoryConsumer, MemoryProducer, Report
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-STAGES = ("aggregate", "merge", "notify")
-INPUTS = (topics.TELEMETRY, topics.PARTIALS, topics.ALERTS)
 PACE = Pace(0.5, 1.0, 1.0, 1.0, 40)  # the least and the longest wait are the same: no real clock decides
 DELIVERY_TIMEOUT_S = 0.7
 
@@ -176,10 +170,9 @@ class Worker:
         self.line = WorkerLine(self)
         with mock.patch("streams.producer.Librdkafka", return_value=MemoryProducer(self.line)):
             self.producer = Producer("", DELIVERY_TIMEOUT_S)
-        self.delivery = Delivery(world.channels.sinks, self._exchange, self.now_ms, self._delivered)
-        makers = (self._aggregate, self._merge, self._notify)
-        self.stages = [self._stage(*each) for each in zip(STAGES, INPUTS, makers, strict=True)]
-        self.feeds = {topic: Feed(self.loop) for topic in (*INPUTS, topics.COMMANDS)}
+        self.delivery = Delivery(world.sinks, self._exchange, self.now_ms, self._delivered)
+        self.stages = [self._stage(*each) for each in world.steps(self)]
+        self.feeds = {topic: Feed(self.loop) for topic, _ in world.places}
         self._assignments: list[tuple[int, frozenset[tuple[str, int]]]] = []
         self._stopping = False
         self._start()
@@ -195,27 +188,15 @@ class Worker:
         stage.worker, stage.ends = self, self.ends
         return stage
 
-    def _aggregate(self, partition: int) -> AggregateStep:
-        world = self.world
-        return AggregateStep(
-            partition, world.settings, world.selection, world.config.hash, lambda a: TelemetryDecoder(a.resolve)
-        )
-
-    def _merge(self, partition: int) -> MergeStep:
-        return MergeStep(partition, self.world.settings, self.world.config, self.world.routes)
-
-    def _notify(self, partition: int) -> NotifyStep:
-        world = self.world
-        return NotifyStep(partition, world.settings, world.routes, world.channels, self.delivery)
-
     def _delivered(self) -> None:
-        self.stages[2].hurry()
+        self.stages[-1].hurry()
 
     def _start(self) -> None:
         for stage in self.stages:
             self.loop.create_task(stage.consume(self.feeds[stage.topic]))
             self.loop.create_task(stage.checkpoints(lambda: self._stopping))
-        self.loop.create_task(commands.forward(self.feeds[topics.COMMANDS], self.producer))
+        if topics.COMMANDS in self.feeds:
+            self.loop.create_task(commands.forward(self.feeds[topics.COMMANDS], self.producer))
         self.loop.create_task(self.delivery.run())
 
     # -- life

@@ -11,34 +11,22 @@ import hashlib
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from unittest import mock
-from urllib.parse import urlsplit
 
-from alerts.route import Routes
-from schemas import codec
-from schemas.records import Command, IncidentTransition
-from sinks.channels import Channel, Channels
-from sinks.fakes.pagerduty import PagerDutyFake
-from sinks.fakes.receiver import Fault as Misbehaviour
-from sinks.fakes.receiver import Receiver, Reply
-from sinks.fakes.webhook import WebhookFake
-from sinks.lane import Policy
-from sinks.pagerduty import PagerDuty
-from sinks.webhook import Webhook
+from sinks.fakes.receiver import Reply
+from sinks.port import Request, Sink
 from streams import topics
-from streams.settings import Settings
+from streams.step import Step
 from tests.simulation import scenario
 from tests.simulation.clock import Clock
 from tests.simulation.faults import STEPS, Fault
 from tests.simulation.kafka import Broker
-from tests.simulation.worker import INPUTS, PACE, STAGES, Worker
+from tests.simulation.worker import PACE, Worker
 
 SESSION_S = 0.5
 GIVE_UP_S = 120.0
-PLACES = tuple((topic, p) for topic in (*INPUTS, topics.COMMANDS) for p in range(scenario.PARTITIONS))
-SETTINGS = Settings(partitions=scenario.PARTITIONS, fingerprint=True, future_ms=3_000_000)
-ROUTES = Routes.plain("pager", "hook")
 #: What a stage has to have delivered before it acknowledges.
 OUTPUTS = {
     topics.TELEMETRY: (topics.PARTIALS, topics.DLQ),
@@ -48,23 +36,23 @@ OUTPUTS = {
 
 
 class World:
-    """One run."""
+    """One run. What is particular to the product's steps is in `PlatformWorld`."""
 
-    def __init__(self, seed: int, faults: Sequence[Fault], number: int, workers: int = 2) -> None:
-        self.seed, self.faults, self.number = seed, list(faults), number
+    stages: Mapping[str, str]  # name -> input topic, in the order of the path
+    passed: tuple[str, ...] = ()  # topics that are read without a stage
+    partitions: int
+    ends_s: float  # when the sources have sent all, and nothing goes wrong any more
+    part_bytes = 2_000  # of a snapshot, so that even small ones have several parts
+    sinks: Mapping[str, Sink] = MappingProxyType({})
+
+    def __init__(self, seed: int, faults: Sequence[Fault], workers: int = 2) -> None:
+        self.seed, self.faults = seed, list(faults)
         self.dice = random.Random(f"world {seed}")
         self.clock = Clock()
         self._trace = hashlib.blake2b(digest_size=16)
         self.broker = Broker(lambda: self.now_ms, self.note)
-        self.settings, self.config, self.selection = SETTINGS, scenario.CONFIG, scenario.SELECTION
-        self.routes = ROUTES
-        self.pager, self.hook = PagerDutyFake(), WebhookFake()
-        policy = Policy(breaker_open_ms=1_000, timeout_ms=2_000)
-        self.channels = Channels(
-            {
-                "pager": Channel("pager", "pagerduty", policy, PagerDuty("k" * 32, "http://pager" + self.pager.path)),
-                "hook": Channel("hook", "webhook", policy, Webhook("hook", "http://hook" + self.hook.path)),
-            }
+        self.places = tuple(
+            (topic, p) for topic in (*self.stages.values(), *self.passed) for p in range(self.partitions)
         )
         self._events: list = []
         self._order = itertools.count()
@@ -74,11 +62,36 @@ class World:
         self.findings: list[str] = []
         self.deaths: list[str] = []
         self.ends: list[str] = []
-        self._asked: set[str] = set()
         self.done = False
         self.missing = ""
         self.ahead_ms = 0
         self._wanted = workers
+
+    # -- what a particular world adds
+
+    def steps(self, worker: Worker) -> list[tuple[str, str, Callable[[int], Step]]]:
+        """Name, input topic and maker of the steps of each stage."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """Plan what the sources and the people do."""
+
+    def end(self) -> None:
+        """Close what is open."""
+
+    def owes(self, step: Step) -> bool:
+        """Whether the last stage's step has still something to tell."""
+        return False
+
+    def finish(self, worker: Worker) -> None:
+        """A look at a worker that lives at the end."""
+
+    def outage(self, fault: Fault) -> None:
+        """The receivers fail."""
+
+    def receive(self, request: Request) -> Reply | None:
+        """A request reaches its receiver."""
+        raise NotImplementedError
 
     # -- time
 
@@ -111,7 +124,7 @@ class World:
         with contextlib.ExitStack() as stack:
             stack.enter_context(mock.patch("streams.statelog.secrets.randbits", side_effect=itertools.count(1)))
             stack.enter_context(mock.patch("streams.statelog.time", self.clock))
-            stack.enter_context(mock.patch("streams.snapshots.PART_BYTES", 2_000))
+            stack.enter_context(mock.patch("streams.snapshots.PART_BYTES", self.part_bytes))
             stack.enter_context(mock.patch("streams.producer.POLL_S", 0.01))
             try:
                 self._begin()
@@ -120,21 +133,16 @@ class World:
             finally:
                 for worker in self.workers:
                     self._drop(worker)
-                self.pager.stop()
-                self.hook.stop()
+                self.end()
         return self
 
     def _begin(self) -> None:
-        for fake in (self.pager, self.hook):
-            fake.clock_ms = lambda: self.now_ms
-        for sent in (*scenario.telemetry(self.number), *scenario.markers()):
-            self.at(sent.at_s, self.broker.append, topics.TELEMETRY, sent.partition, None, sent.value)
         for fault in self.faults:
             self.at(fault.at_s, self._inject, fault)
         for number in range(self._wanted):
             self._join(number)
-        self.at(scenario.OUTAGE_S[0] + 1.5, self._acknowledge)
-        self.at(scenario.ENDS_S + 1.5, self._heal)
+        self.begin()
+        self.at(self.ends_s, self._heal)
 
     def _advance(self) -> bool:
         """One step: a turn of a worker that has something to do, or the next moment."""
@@ -179,7 +187,7 @@ class World:
         if not members:
             return
         shares: dict[Worker, set] = {worker: set() for worker in members}
-        for place in PLACES:
+        for place in self.places:
             shares[self.dice.choice(members)].add(place)
         self.note("rebalance", self.generation, [(w.name, sorted(share)) for w, share in shares.items()])
         for worker, share in shares.items():
@@ -238,10 +246,10 @@ class World:
         if fault.kind == "rebalance":
             self.rebalance()
         if fault.kind == "compact":
-            for stage, p in itertools.product(STAGES, range(scenario.PARTITIONS)):
+            for stage, p in itertools.product(self.stages, range(self.partitions)):
                 self.broker.compact(topics.STATE_PREFIX + stage, p)
         if fault.kind == "outage":
-            self._outage(fault)
+            self.outage(fault)
         if living:
             self._inject_into(living[fault.worker % len(living)], fault)
 
@@ -265,32 +273,7 @@ class World:
             worker.skew_ms += int((fault.size - 0.5) * 60_000)
             self.ahead_ms = max(self.ahead_ms, worker.skew_ms)
 
-    def _outage(self, fault: Fault) -> None:
-        fake = (self.pager, self.hook)[fault.worker % 2]
-        fake.stays(Misbehaviour(503 if fault.size < 0.5 else 0, taking=int(fault.size * 10) % 2 == 0))
-        self.at(self.clock.s + 1.5 * fault.size, fake.stays, None)
-
-    def receive(self, request: object) -> Reply | None:
-        """The network: a request reaches the fake that lives at its address."""
-        parts = urlsplit(request.url)
-        fake: Receiver = self.pager if parts.hostname == "pager" else self.hook
-        self.note("request", request.url, request.body)
-        return fake.receive(parts.path, request.headers, request.body)[0]
-
-    # -- people, and the end
-
-    def _acknowledge(self) -> None:
-        """A person acknowledges each open incident, once; people look again."""
-        for p in range(scenario.PARTITIONS):
-            for record in self.broker.records(topics.INCIDENTS, p):
-                found = codec.decode(record.value)
-                if isinstance(found, IncidentTransition) and found.incident_id not in self._asked:
-                    self._asked.add(found.incident_id)
-                    name = f"ack-{found.incident_id}"
-                    command = Command(name, "acknowledge", found.incident_id, "ada", self.now_ms, {})
-                    self.broker.append(topics.COMMANDS, p, name.encode(), codec.encode(command))
-        if not self._asked and self.clock.s < scenario.ENDS_S:
-            self.soon(0.3, 0.3, self._acknowledge)
+    # -- the end
 
     def _heal(self) -> None:
         """From here on nothing goes wrong: what was lost by then shows."""
@@ -298,7 +281,7 @@ class World:
             worker.armed.clear()
             worker.fates.clear()
             worker.skew_ms = self.ahead_ms  # clocks agree; one that was set back holds corrections up for so long
-        self._look(iter(INPUTS))
+        self._look(iter(self.stages.values()))
 
     def _look(self, rest: Iterator[str], topic: str = "", marks: dict[int, int] | None = None) -> None:
         """Along the path: what a topic held is applied, and has had the time of two checkpoints to come out."""
@@ -306,32 +289,28 @@ class World:
             self.missing = missing
             self.soon(0.5, 0.5, self._look, rest, topic, marks)
             return
+        wait_s = 2.5 * PACE.checkpoint_s
         topic = next(rest, "")
-        if topic:
-            marks = {p: self.broker.ends[topic, p] for p in range(scenario.PARTITIONS)}
-            self.soon(2.5 * PACE.checkpoint_s, 2.5 * PACE.checkpoint_s, self._look, rest, topic, marks)
+        if not topic:
+            self.soon(wait_s, wait_s, self._over)
             return
+        marks = {p: self.broker.ends[topic, p] for p in range(self.partitions)}
+        self.soon(wait_s, wait_s, self._look, rest, topic, marks)
+
+    def _over(self) -> None:
         self.done = True
         for worker in self.living:
-            self._finish(worker)
-
-    def _finish(self, worker: Worker) -> None:
-        """What a worker that lives at the end says of its books."""
-        for held in worker.stages[0].held.values():
-            if unaccounted := held.step._aggregate.tally.unaccounted:
-                self.findings.append(f"{worker.name}: {unaccounted} unaccounted")
+            self.finish(worker)
 
     def _missing(self, topic: str, marks: dict[int, int]) -> str:
         """What of a topic is not applied to its mark, or not told yet; empty when all is."""
-        held = {(s.topic, p): (w, h) for w in self.living if w.flowing for s in w.stages for p, h in s.held.items()}
+        held = {(s.topic, p): h for w in self.living if w.flowing for s in w.stages for p, h in s.held.items()}
         for p, mark in marks.items():
             if (topic, p) not in held:
                 return f"nobody holds {topic}[{p}]"
-            worker, one = held[topic, p]
+            one = held[topic, p]
             if one.step.fence < mark - 1:
                 return f"{topic}[{p}] is read to {one.step.fence} of {mark}"
-            if worker.stages[INPUTS.index(topic)].checkpoint_since is not None and topic == topics.TELEMETRY:
-                return f"{worker.name} is in a checkpoint of {topic}"
-            if topic == topics.ALERTS and (len(one.step._outbox) or one.step.wants_snapshot):
+            if one.step.wants_snapshot or self.owes(one.step):
                 return f"deliveries wait in {topic}[{p}]"
         return ""
