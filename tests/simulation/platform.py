@@ -40,7 +40,7 @@ class PlatformWorld(World):
     stages = MappingProxyType({"aggregate": topics.TELEMETRY, "merge": topics.PARTIALS, "notify": topics.ALERTS})
     passed = (topics.COMMANDS,)
     partitions = scenario.PARTITIONS
-    ends_s = scenario.ENDS_S + 1.5
+    ends_s = scenario.ENDS_S + 2.7
 
     def __init__(self, seed: int, faults: Sequence[Fault], number: int, workers: int = 2) -> None:
         super().__init__(seed, faults, workers)

@@ -101,7 +101,7 @@ def markers() -> tuple[Sent, ...]:
     """Records that move event time past every window, so that all of them close; they are no part of the truth."""
     dice, entries = random.Random(0), (SeriesEntry(MARKER, MeasureKind.GAUGE, "1", {}),)
     return tuple(
-        Sent(ENDS_S + 0.8, p, Source(f"end-{p}-{k}", p, "end", k).record(dice, T0 + 900_000, 1, entries))
+        Sent(ENDS_S + 2.0, p, Source(f"end-{p}-{k}", p, "end", k).record(dice, T0 + 900_000, 1, entries))
         for p in range(PARTITIONS)
         for k in SourceKind
     )
