@@ -7,7 +7,7 @@ BIN := $(ENV)/bin
 STAMP := $(ENV)/.complete
 export PYTHON
 
-.PHONY: help env demo demo-verify test test-quick check lint types imports format bench bench-quick topics lock clean
+.PHONY: help env demo demo-verify test test-quick simulate check lint types imports format bench bench-quick topics lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: $(STAMP) ## all tests, on a real broker (ARGS="-k word" chooses)
 
 test-quick: $(STAMP) ## the tests that need no broker and no patience
 	@$(BIN)/python -m pytest -m "not broker and not slow" $(ARGS)
+
+simulate: $(STAMP) ## many worlds on a virtual clock, with faults (ARGS="--seeds 5000 --from 0")
+	@PYTHONPATH=.:client/src $(BIN)/python -m tests.simulation $(ARGS)
 
 check: lint types imports ## what CI checks before the tests
 

@@ -31,6 +31,7 @@ TOPICS: Mapping[str, str] = {
     "telemetry.dlq": "dead_letter.avsc",
 }
 ANSWER_S = 20.0  # for a broker to answer
+FLAG_FINAL = 4  # bit of `flags`
 FRACTION = 2**40  # units of `sum_frac` in one unit of the measurement
 
 
@@ -103,7 +104,8 @@ class Audit:
         self._dead: dict[tuple[int, int], str] = {}  # (partition, offset) -> reason
         self._identities: dict[bytes, Identity] = {}
         self.rollups = 0  # rows read, all revisions
-        self.regressions = 0  # a final window that was said to be provisional later, at a higher revision
+        self._final: dict[tuple[bytes, int], int] = {}  # lowest revision that said "final"
+        self._provisional: dict[tuple[bytes, int], int] = {}  # highest revision that did not
 
     def read(self, topic: str, value: bytes) -> None:
         """Take in one message of one of `TOPICS`."""
@@ -130,16 +132,25 @@ class Audit:
         rows = zip(
             column("pane_ms", "<i8"), column("offset", "<i8"), column("count", "<i8"), column("sum_whole", "<i8"),
             column("sum_frac", "<i8"), column("low", "<f8"), column("high", "<f8"), column("fingerprint", "<u8"),
-            column("definition_end", "<i4"), strict=True,
+            column("definition_end", "<i4"), column("revision", "<i4"), column("flags", "<u1"), strict=True,
         )  # fmt: skip
-        for start, as_of, count, whole, fraction, low, high, fingerprint, end in rows:
+        for start, as_of, count, whole, fraction, low, high, fingerprint, end, revision, flags in rows:
             self.rollups += 1
             key = (definitions[begin:end], start)
             begin = end
+            if flags & FLAG_FINAL:
+                self._final[key] = min(revision, self._final.get(key, revision))
+            else:
+                self._provisional[key] = max(revision, self._provisional.get(key, revision))
             before = self._found.get(key)
             if before is None or as_of >= before[0]:
                 total = whole if fraction == 0 else whole + fraction / FRACTION
                 self._found[key] = (as_of, Cell(count, total, low, high, fingerprint))
+
+    @property
+    def regressions(self) -> int:
+        """Windows that were final and then provisional again, at a higher revision; however often and late each was read."""
+        return sum(self._provisional.get(key, -1) > revision for key, revision in self._final.items())
 
     def found(self) -> Cells:
         """What was aggregated, by series and window."""

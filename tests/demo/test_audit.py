@@ -18,6 +18,8 @@ from demo.story import Fault, Story
 from rollups.aggregate import Aggregate
 from rollups.limits import Lateness, Limits
 from rollups.merge import Merge
+from schemas.cells import FLAG_CORRECTION, FLAG_FINAL, Cells
+from schemas.records import MeasureKind, SeriesDefinition, SourceKind
 from schemas.telemetry import TelemetryDecoder
 
 PARTITIONS = 2
@@ -112,28 +114,37 @@ def test_one_more_row_read_twice_is_found(played: tuple[Ledger, list[list[Record
     assert audit.compare(ledger.snapshot()).altered == 1
 
 
-def test_the_highest_as_of_offset_counts_whatever_the_order() -> None:
-    from schemas.cells import Cells
-    from schemas.records import MeasureKind, SeriesDefinition, SourceKind
-
+def block(as_of: int, count: int, revision: int = 0, flags: int = 0) -> dict[str, bytes]:
+    """One row of one series, as columns."""
     canonical = SeriesDefinition("m", MeasureKind.GAUGE, "1", SourceKind.WEB, {}).canonical()
+    return Cells.of(
+        1,
+        pane_ms=np.array([20_000]),
+        offset=np.array([as_of]),
+        count=np.array([count]),
+        revision=np.array([revision], np.int32),
+        flags=np.array([flags], np.uint8),
+        definition_end=np.array([len(canonical)]),
+        definition_bytes=np.frombuffer(canonical, np.uint8),
+    ).columns()
 
-    def block(as_of: int, count: int) -> dict[str, bytes]:
-        return Cells.of(
-            1,
-            pane_ms=np.array([20_000]),
-            offset=np.array([as_of]),
-            count=np.array([count]),
-            definition_end=np.array([len(canonical)]),
-            definition_bytes=np.frombuffer(canonical, np.uint8),
-        ).columns()
 
+def test_the_highest_as_of_offset_counts_whatever_the_order() -> None:
     audit = Audit()
     for as_of, count in ((0, 1), (2, 3), (1, 2)):
         audit.read_rollup(block(as_of, count))
     ((key, cell),) = audit.found().items()
     assert key == (("m", "gauge", "1", "web", ()), 20_000)
     assert cell.count == 3
+
+
+def test_a_final_window_that_is_provisional_again_is_found_and_a_repeat_is_none() -> None:
+    audit = Audit()
+    for revision, flags in ((0, 0), (1, FLAG_FINAL), (0, 0), (1, FLAG_FINAL), (2, FLAG_FINAL | FLAG_CORRECTION)):
+        audit.read_rollup(block(revision, 1, revision, flags))
+    assert audit.regressions == 0
+    audit.read_rollup(block(3, 1, 3, 0))
+    assert audit.regressions == 1
 
 
 def test_a_worker_that_catches_up_drops_nothing() -> None:

@@ -1,0 +1,156 @@
+"""Negative controls: the protocol broken on purpose, one rule at a time. The simulation has to see each of them.
+
+A simulation that finds nothing proves nothing until it has found what is known to be there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from rollups.dedupe import Dedupe
+from schemas import codec
+from streams import topics
+from streams.aggregate import AggregateStep
+from streams.merge import MergeStep
+from streams.producer import Sent
+from streams.stage import Stage, Unsaved
+from tests.simulation import scenario
+from tests.simulation.faults import Fault
+from tests.simulation.oracle import judge, reference
+from tests.simulation.runs import played
+
+SEEDS = range(8)
+OFTEN = [Fault(0.5 + 0.4 * n, "sending", n, 0.0) for n in range(12)]
+KILLS = [Fault(0.9 + 0.9 * n, "kill", n, 0.0) for n in range(5)]
+RIGHT = ("outputs", "settle", "snapshots", "acks")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def references() -> None:
+    """The runs without faults, by the code as it is: they are kept, and must not come of a mutant."""
+    for seed in SEEDS:
+        reference(seed % scenario.SCENARIOS)
+
+
+def findings(faults: list[Fault]) -> str:
+    """What the oracle says of the first runs, until it says something."""
+    for seed in SEEDS:
+        if found := judge(played(seed, faults)):
+            return "\n".join(found)
+    return ""
+
+
+def checkpoint_in(order: tuple[str, ...]):
+    """A checkpoint that does the right things in an order of its own."""
+
+    async def checkpoint(self: Stage, last: bool = False) -> None:
+        now, sent, work = self._clock(), Sent(), []
+        for partition, held in self.held.items():
+            held.step.tick(int(now * 1000), self.behind(partition) == 0)
+            outputs = held.step.drain()
+            snapshot = self._snapshot(held, now) if last or held.due(now, self.pace) else None
+            work.append((partition, held, outputs, snapshot, held.unsaved))
+            held.unsaved = []
+        self._unsaved = Unsaved()
+        for phase in order:
+            if phase == "settle":
+                await self._producer.settled(sent)
+                continue
+            for partition, held, outputs, snapshot, events in work:
+                if phase == "outputs":
+                    self._producer.send(outputs, sent)
+                elif self.held.get(partition) is held and phase == "acks":
+                    held.step.settled()
+                    self._acknowledge(events)
+                elif self.held.get(partition) is held and phase == "snapshots" and snapshot is not None:
+                    await self._write(partition, held, *snapshot)
+        async with self._saved:
+            self._saved.notify_all()
+
+    return mock.patch.object(Stage, "checkpoint", checkpoint)
+
+
+def test_the_right_order_of_the_mutants_is_found_good() -> None:
+    with checkpoint_in(RIGHT):
+        assert findings(OFTEN[::3]) == ""
+
+
+def test_a_snapshot_before_its_outputs_is_seen() -> None:
+    with checkpoint_in(("snapshots", "outputs", "settle", "acks")):
+        assert "lost" in findings(OFTEN)
+
+
+def test_an_acknowledgement_before_delivery_is_seen() -> None:
+    with checkpoint_in(("outputs", "acks", "settle", "snapshots")):
+        assert "on their way" in findings([])
+
+
+@contextlib.contextmanager
+def fence_ahead() -> Iterator[None]:
+    """A snapshot of the aggregate that claims one record more than it holds."""
+    right = Stage._snapshot
+
+    def wrong(self: Stage, held, now):
+        if isinstance(held.step, AggregateStep):
+            held.step._aggregate.fence += 1
+        found = right(self, held, now)
+        if isinstance(held.step, AggregateStep):
+            held.step._aggregate.fence -= 1
+        return found
+
+    with mock.patch.object(Stage, "_snapshot", wrong):
+        yield
+
+
+def test_a_fence_that_is_one_off_is_seen() -> None:
+    with fence_ahead():
+        assert "lost" in findings(KILLS)
+
+
+def test_one_dropped_record_is_seen() -> None:
+    right = AggregateStep.apply
+
+    def dropping(self: AggregateStep, records) -> None:
+        right(self, [record for record in records if (self.partition, record.offset) != (0, 7)])
+
+    with mock.patch.object(AggregateStep, "apply", dropping):
+        assert "lost" in findings([])
+
+
+def test_a_dedupe_that_is_off_is_seen() -> None:
+    with mock.patch.object(Dedupe, "admit", lambda self, key, *_: np.ones(len(key), np.bool_)):
+        assert "doubled" in findings([])
+
+
+def test_a_page_under_another_key_each_time_is_seen() -> None:
+    keys = itertools.count()
+    with mock.patch("sinks.pagerduty.dedup_key", lambda key: f"{key}-{next(keys)}"):
+        assert "pages" in findings([])
+
+
+def test_a_transition_that_is_no_function_of_the_log_is_seen() -> None:
+    right, calls = MergeStep._alert, itertools.count()
+
+    def wrong(self: MergeStep, transition):
+        return right(self, dataclasses.replace(transition, event_ms=transition.event_ms + next(calls)))
+
+    with mock.patch.object(MergeStep, "_alert", wrong):
+        assert "a replay misses" in findings([])
+
+
+@pytest.mark.parametrize("field", ["count", "sum_whole"])
+def test_a_revision_that_says_two_things_is_seen(field: str) -> None:
+    """One row of one rollup is written again with another number, under the same revision."""
+    world = played(1, [])
+    record = world.broker.records(topics.ROLLUPS, 0)[0]
+    batch = codec.decode(record.value)
+    changed = dataclasses.replace(batch.cells, **{field: getattr(batch.cells, field) + 1})
+    world.broker.append(topics.ROLLUPS, 0, None, codec.encode(dataclasses.replace(batch, cells=changed)))
+    assert any("revision" in finding for finding in judge(world))
