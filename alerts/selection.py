@@ -1,7 +1,7 @@
 """Selection: which SLO groups a series feeds, and how.
 
 What: `Selection` is called with a series definition and answers with its feeds. Why: the aggregate asks once for
-each new series, so the answer is found by metric name, by compiled matchers, and is remembered. It refuses to count
+each new series, so the answer is found by metric name and by compiled matchers. It refuses to count
 groups or to see measurements.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from alerts import limits
 from alerts.config import Config
 from alerts.matcher import Matchers
 from alerts.slo import Outcomes, Ratio, Selector, Slo, Threshold
@@ -53,28 +52,17 @@ def _rule(slo: Slo) -> tuple[str, _Rule]:
 
 
 class Selection:
-    """Callable: series definition to feeds. The cache holds SELECTION_CACHE_SERIES answers and then starts anew."""
+    """Callable: series definition to feeds."""
 
     def __init__(self, config: Config) -> None:
         self._rules: dict[str, list[_Rule]] = {}
         for slo in config.slos:
             metric, rule = _rule(slo)
             self._rules.setdefault(metric, []).append(rule)
-        self._cache: dict[bytes, tuple[Feed, ...]] = {}
 
     def __call__(self, definition: SeriesDefinition) -> Sequence[Feed]:
         """Feeds of one series, in the order of SLO names and objectives; empty for most series."""
-        rules = self._rules.get(definition.metric)
-        if rules is None:
-            return ()
-        key = definition.canonical()
-        found = self._cache.get(key)
-        if found is None:
-            found = tuple(feed for rule in rules for feed in _feeds(rule, definition))
-            if len(self._cache) >= limits.SELECTION_CACHE_SERIES:
-                self._cache.clear()
-            self._cache[key] = found
-        return found
+        return [feed for rule in self._rules.get(definition.metric, ()) for feed in _feeds(rule, definition)]
 
 
 def _feeds(rule: _Rule, definition: SeriesDefinition) -> list[Feed]:

@@ -18,6 +18,7 @@ from schemas.known import Definitions, Producers, Tails
 from schemas.limits import TIME_BOUND_MS, VALUE_BOUND
 from schemas.lockstep import Lockstep
 from schemas.pieces import Piece
+from schemas.tails import TailReader
 from schemas.telemetry_rows import read_event
 from schemas.telemetry_schema import EVENT
 
@@ -68,6 +69,7 @@ class EventReader:
         self.producers = producers
         self.tails = tails
         self.definitions = definitions
+        self._plain = TailReader()
 
     def read(self, chunk: Chunk, rows: NDArray[np.int64], header: NDArray[np.int64]) -> tuple[Piece, NDArray[np.int64]]:
         """(measurements of the plain events among `rows`, the odd rows). `header`: framing size by row, shape (m,).
@@ -86,12 +88,16 @@ class EventReader:
         def learn(row: int) -> int | None:
             if not ok[row]:
                 return None
-            data = chunk.value(int(rows[row]))
-            try:
-                found = read_event(EVENT, data, int(header[row]))
-            except CorruptRecord:
-                return None
-            return self.definitions.numbers(found.definitions, int(rows[row]))[0]
+            bytes_of_tail = chunk.buffer[int(tail[row]) : int(end[row])].tobytes()
+            definition = self._plain.read(bytes_of_tail)
+            if definition is None:
+                try:
+                    found = read_event(EVENT, chunk.value(int(rows[row])), int(header[row]))
+                except CorruptRecord:
+                    return None
+                (definition,) = found.definitions
+                self._plain.learn(bytes_of_tail, definition)
+            return self.definitions.numbers([definition], int(rows[row]))[0]
 
         tail = np.where(ok, heads.tail, end)
         series, known = self.tails.find(chunk.buffer, tail, end, learn)

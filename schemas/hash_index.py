@@ -34,6 +34,11 @@ class HashIndex:
         self._keys = np.zeros(_LEAST, np.uint64)
         self._values = np.zeros(_LEAST, np.int64)
 
+    def items(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """(keys, values), shapes (size,), in no order that means anything."""
+        used = np.flatnonzero(self._keys)
+        return self._keys[used], self._values[used]
+
     def find(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """(value of each key, whether it is known), shapes (n,). The value of an unknown key means nothing."""
         mask = np.uint64(len(self._keys) - 1)
@@ -62,8 +67,7 @@ class HashIndex:
         while places < 3 * (self.size + len(keys)):
             places *= 2
         if places > len(self._keys):
-            used = np.flatnonzero(self._keys)
-            old_keys, old_values = self._keys[used], self._values[used]
+            old_keys, old_values = self.items()
             self._keys, self._values = np.zeros(places, np.uint64), np.zeros(places, np.int64)
             self._place(old_keys, old_values)
         self._place(keys, values)

@@ -2,20 +2,21 @@
 
 What: all slices of a buffer are gathered as rows of 32-bit digits and multiplied by a random matrix; the four sums of
 each row are folded into one word. Why: the decoder must recognise a series by its raw bytes for millions of records a
-second, and a dictionary costs more than all the rest of the decoding. The matrix is drawn from the system's randomness
-once a process, so nobody who sends can aim at a collision.
+second, and a dictionary costs more than all the rest of the decoding. The matrix is stretched (SHAKE-256) from a key of
+the system's randomness, which travels with the state of its partition, so nobody who sends can aim at a collision.
 
 Collision probability. The hash is multilinear over the integers: digits below 2**32, weights below 2**15, at most 64
 digits a block, so each sum is below 2**53 (with room for the length) and exact in a double whatever the order of
 additions. Two slices that differ (the length is a digit too, so padding cannot hide a difference) have one sum equal
 with probability at most 2**-15, all four with at most 2**-60; folding to 64 bits adds 2**-64, as for a random function.
 So a new slice meets one of 100,000 known ones with at most 1e-13, one of the 262,144 that are remembered at most with
-2.5e-13; 100,000 slices are free of any collision but once in 2e8 processes.
+2.5e-13; 100,000 slices are free of any collision but once in 2e8 keys.
 (Carter and Wegman, Universal classes of hash functions, 1979.) It refuses slices longer than HASHED_BYTES.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import Final
 
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from schemas.limits import HASHED_BYTES
 from schemas.measurements import mix64
 
+KEY_BYTES: Final = 32
 BLOCK_BYTES: Final = 256
 PADDING_BYTES: Final = BLOCK_BYTES  # what must follow the last slice in its buffer
 _DIGITS: Final = BLOCK_BYTES // 4
@@ -35,11 +37,13 @@ _FOLD: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np
 
 
 class KeyedHash:
-    """A hash function of its own for each instance."""
+    """A hash function of its own for each key; without one, of the system's randomness."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: bytes = b"") -> None:
+        self.key = key or os.urandom(KEY_BYTES)
         blocks = HASHED_BYTES // BLOCK_BYTES
-        drawn = np.frombuffer(os.urandom(8 * (blocks * _DIGITS + 1) * _SUMS), np.uint64)
+        stretched = hashlib.shake_256(self.key).digest(8 * (blocks * _DIGITS + 1) * _SUMS)
+        drawn = np.frombuffer(stretched, np.uint64)
         weights = (drawn >> np.uint64(64 - _WEIGHT_BITS)).astype(np.float64).reshape(-1, _SUMS)
         self._weights = weights[:-1].reshape(blocks, _DIGITS, _SUMS)
         self._length_weights = weights[-1]

@@ -30,7 +30,6 @@ from schemas.walk import read_long, walk_string
 
 Resolve = Callable[[SeriesDefinition], int]
 _LEAST = 1 << 10
-_Key = tuple[str, int, str, int, tuple[tuple[str, str], ...]]
 
 
 class Definitions:
@@ -42,24 +41,25 @@ class Definitions:
 
     def __init__(self, resolve: Resolve) -> None:
         self._resolve = resolve
-        self._numbers: dict[_Key, int] = {}
+        self._numbers: dict[bytes, int] = {}  # by canonical form, whose bytes the registry holds too
         self._waiting: dict[int, tuple[int, int, SeriesDefinition]] = {}  # number -> (row, place, definition)
         self._answers = np.zeros(_LEAST, np.int64)
+        self._given = 0  # numbers given out
 
     @property
     def full(self) -> bool:
         """Whether it is time to forget."""
-        return len(self._numbers) >= KNOWN_DEFINITIONS
+        return self._given >= KNOWN_DEFINITIONS
 
     def numbers(self, definitions: Sequence[SeriesDefinition], row: int) -> list[int]:
         """Number of each definition of the good record at `row` of the chunk."""
         found = []
         for place, definition in enumerate(definitions):
-            labels = tuple(definition.labels.items())
-            key = (definition.metric, int(definition.kind), definition.unit, int(definition.source_kind), labels)
+            key = definition.canonical()
             number = self._numbers.get(key)
             if number is None:
-                number = self._numbers[key] = len(self._numbers)
+                number = self._numbers[key] = self._given
+                self._given += 1
                 self._waiting[number] = (row, place, definition)
             elif number in self._waiting and (row, place) < self._waiting[number][:2]:
                 self._waiting[number] = (row, place, definition)
@@ -70,8 +70,8 @@ class Definitions:
         """Resolve what is new, in the order of the log. After an error of `resolve` everything must be forgotten."""
         if not self._waiting:
             return
-        if len(self._numbers) > len(self._answers):
-            self._answers = np.append(self._answers, np.zeros(2 * len(self._numbers), np.int64))
+        if self._given > len(self._answers):
+            self._answers = np.append(self._answers, np.zeros(2 * self._given, np.int64))
         waiting, self._waiting = self._waiting, {}
         for number in sorted(waiting, key=lambda number: waiting[number][:2]):
             self._answers[number] = self._resolve(waiting[number][2])
@@ -80,8 +80,16 @@ class Definitions:
         """The registry index of each number, shape (n,)."""
         return self._answers[numbers]
 
+    def restore(self, indexes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Numbers for registry indexes whose definitions were met in an earlier life; into an empty one."""
+        numbers = np.arange(len(indexes))
+        self._answers = np.append(indexes, np.zeros(_LEAST, np.int64))
+        self._given = len(indexes)
+        return numbers
+
     def forget(self) -> None:
         """Drop everything. Numbers given out before mean nothing then."""
+        self._given = 0
         self._numbers.clear()
         self._waiting.clear()
 
@@ -169,6 +177,14 @@ class Tails:
         series[unknown], known[unknown] = new[place], read[place]
         self._index.add(distinct[read], new[read])
         return series, known & short
+
+    def items(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """(hash of each known tail, number of its definition)."""
+        return self._index.items()
+
+    def restore(self, keys: NDArray[np.uint64], numbers: NDArray[np.int64]) -> None:
+        """Inverse of `items`, into an empty one."""
+        self._index.add(keys, numbers)
 
     def forget(self) -> None:
         """Drop everything."""

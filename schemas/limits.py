@@ -31,5 +31,6 @@ KNOWN_BATCH_TAILS: Final = 1 << 14
 KNOWN_BATCH_TAIL_BYTES: Final = 64 << 20
 KNOWN_PRODUCERS: Final = 1 << 18
 KNOWN_DEFINITIONS: Final = 1 << 18
+KNOWN_RESOURCES: Final = 1 << 14  # by their bytes, some 200 each
 KNOWN_SCHEMAS: Final = 1 << 10
 HASHED_BYTES: Final = 2_048  # longer identity tails of single events are read one by one

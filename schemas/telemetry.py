@@ -10,7 +10,7 @@ registry's lookup can make `decode` raise, since their failures say nothing abou
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import TypeAlias
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from schemas import corrupt, limits
 from schemas.batches import BatchReader
 from schemas.bundled import released
+from schemas.cells import Column
 from schemas.chunk import Chunk
 from schemas.corrupt import CorruptRecord
 from schemas.events import EventReader
@@ -62,21 +63,41 @@ class TelemetryDecoder:
     """
 
     def __init__(self, resolve: Resolve, lookup: Lookup | None = None) -> None:
-        keyed = KeyedHash()
         self._schemas = WriterSchemas([*released(), EVENT, BATCH], lookup)
-        self._definitions = Definitions(resolve)
+        self._resolve = resolve
+        self._begin(KeyedHash())
+        self.strict_reads = 0  # records that the fast paths left to the strict reader
+
+    def _begin(self, keyed: KeyedHash) -> None:
+        """Nothing is known."""
+        self._keyed = keyed
+        self._definitions = Definitions(self._resolve)
         self._producers = Producers(keyed)
         self._tails = Tails(keyed)
         self._batch_tails = BatchTails()
         self._events = EventReader(self._producers, self._tails, self._definitions)
         self._batches = BatchReader(self._producers, self._batch_tails, self._definitions)
-        self.strict_reads = 0  # records that the fast paths left to the strict reader
 
     def forget(self) -> None:
         """Drop what `resolve` answered: the registry has renumbered."""
         self._definitions.forget()
         self._tails.forget()
         self._batch_tails.forget()
+
+    def columns(self) -> dict[str, Column]:
+        """The tails of single events that are known, for a snapshot: registry index by keyed hash, and the key."""
+        keys, numbers = self._tails.items()
+        return {
+            "tail_key": np.frombuffer(self._keyed.key, np.uint8),
+            "tail_hash": keys,
+            "tail_index": self._definitions.indexes(numbers),
+        }
+
+    def restore(self, columns: Mapping[str, Column]) -> None:
+        """Know again what `columns` knew; the registry must be as it was then. Whoever takes over need not learn it all."""
+        self._begin(KeyedHash(columns["tail_key"].tobytes()))
+        numbers = self._definitions.restore(columns["tail_index"].astype(np.int64))
+        self._tails.restore(columns["tail_hash"].astype(np.uint64), numbers)
 
     def decode(self, records: Sequence[TelemetryRecord]) -> Decoded:
         """Records of one partition in the order of the log. Never raises for what is in them."""

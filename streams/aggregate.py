@@ -8,12 +8,14 @@ the future to the late topic, with its original bytes. It refuses to decide: tha
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections.abc import Callable
 
 from rollups import aggregate_state
 from rollups.aggregate import Aggregate
 from rollups.cut import pieces
 from rollups.limits import NEVER
+from rollups.packing import pack, unpack
 from rollups.series import FeedsOf
 from schemas import codec
 from schemas.records import DeadLetter, LateRecord, PartialBatch
@@ -23,6 +25,7 @@ from streams.producer import Outgoing
 from streams.records import Records
 from streams.settings import Settings
 
+_SIZES = struct.Struct("<QQ")
 DETAIL_CHARS = 500
 COMPACT_EVERY_MS = 60_000
 
@@ -137,13 +140,17 @@ class AggregateStep:
         """Nothing waits for it here."""
 
     def snapshot(self) -> bytes:
-        """State of the partition."""
-        return aggregate_state.snapshot(self._aggregate)
+        """What was counted, and the tails that the decoder knows."""
+        counted = aggregate_state.snapshot(self._aggregate)
+        known = pack({}, self._decoder.columns(), [])
+        return _SIZES.pack(len(counted), len(known)) + counted + known
 
     def restore(self, data: bytes) -> None:
         """Inverse of `snapshot`."""
-        aggregate_state.restore(self._aggregate, data)
-        self._decoder.forget()
+        counted, known = _SIZES.unpack_from(data)
+        at = _SIZES.size
+        aggregate_state.restore(self._aggregate, data[at : at + counted])
+        self._decoder.restore(unpack(data[at + counted : at + counted + known]).columns)
 
     def close(self) -> None:
         """Take the partition's gauges down."""

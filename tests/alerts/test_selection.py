@@ -61,8 +61,3 @@ def test_the_demo_series_feed_the_demo_slos() -> None:
     assert {feed.group.slo for feed in select(signal)} == {"vehicle-signals-by-fleet", "vehicle-signals-by-version"}
     gauge = series("system.cpu.utilization", MeasureKind.GAUGE, SourceKind.DESKTOP, service="desktop")
     assert [(feed.mode, feed.threshold) for feed in select(gauge)] == [(FeedMode.AT_MOST, 90_000.0)]
-
-
-def test_equal_series_get_the_remembered_answer() -> None:
-    select = Selection(config_of(slo_text()))
-    assert select(series("http.request", a="1", b="2")) is select(series("http.request", b="2", a="1"))

@@ -61,3 +61,19 @@ def test_a_failing_resolve_leaves_nothing_half_known() -> None:
     failing[0] = False
     series = read.decode(values).measurements.series.tolist()
     assert [registry.definitions[index].metric for index in series[:6]] == [f"m{i}" for i in range(6)]
+
+
+def test_what_was_known_is_known_again_after_a_restart() -> None:
+    """A worker that takes over has the registry of its snapshot: no series is read, and none is resolved, anew."""
+    read, registry = decoder()
+    values = records(*(event(1.0, entry=SeriesEntry(f"m{i}")) for i in range(50)))
+    before = read.decode(values).measurements.series
+    asked = registry.asked
+    again = telemetry.TelemetryDecoder(registry.resolve)
+    again.restore(read.columns())
+    assert again.decode(values).measurements.series.tolist() == before.tolist()
+    assert registry.asked == asked
+    more = again.decode(records(event(1.0, entry=SeriesEntry("new")), *(value for _, _, value in values)))
+    assert more.measurements.series.tolist() == [50, *before.tolist()]
+    assert registry.asked == asked + 1
+    assert again.columns()["tail_key"].tolist() == read.columns()["tail_key"].tolist()

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import io
 
+import fastavro
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.records import MeasureKind, NotADefinition, SeriesDefinition, SloGroup, SourceKind, short_hash
+from schemas.records import (
+    DEFINITION_SCHEMA,
+    MEASURE_KINDS,
+    MeasureKind,
+    NotADefinition,
+    SeriesDefinition,
+    SloGroup,
+    SourceKind,
+    short_hash,
+)
 
 LABELS = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=4)
 
@@ -22,6 +33,17 @@ def test_a_series_comes_back_and_does_not_depend_on_label_order(
     assert SeriesDefinition.from_bytes(series.canonical()) == series
     assert turned.canonical() == series.canonical()
     assert turned.id == series.id
+
+
+@given(st.text(max_size=90), st.sampled_from(MeasureKind), st.text(max_size=70), st.dictionaries(st.text(), st.text()))
+def test_a_series_is_written_as_fastavro_writes_it(
+    metric: str, kind: MeasureKind, unit: str, labels: dict[str, str]
+) -> None:
+    labels |= {f"many-{number}": "v" * number for number in range(len(metric))}
+    out = io.BytesIO()
+    row = {"metric": metric, "kind": MEASURE_KINDS[kind], "unit": unit, "source_kind": "vehicle"}
+    fastavro.schemaless_writer(out, DEFINITION_SCHEMA, row | {"labels": dict(sorted(labels.items()))})
+    assert SeriesDefinition(metric, kind, unit, SourceKind.VEHICLE, labels).canonical() == out.getvalue()
 
 
 def test_canonical_bytes_are_fixed() -> None:
