@@ -66,6 +66,10 @@ class ChunkConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return ChunkThread(self, loop=self.loop, beacon=self.beacon)
 
+    async def _seek(self, partition: TP, offset: int) -> None:
+        """In the thread that fetches: Faust's own goes past it, and takes away what a fetch is just handing over."""
+        await self._thread.call_thread(self._thread.seek, partition, offset)
+
     # -- records
 
     async def _getmany(  # Faust's signature

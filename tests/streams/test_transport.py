@@ -244,3 +244,22 @@ def test_configuration_reaches_the_class_that_faust_makes():
     consumer = Mine.Consumer
     assert (consumer.max_records, consumer.max_bytes, consumer.restore_timeout_s) == (7, 8, 9.0)
     assert consumer.restore is consumer.assigned is consumer.finish is told
+
+
+async def test_a_seek_is_made_in_the_thread_that_fetches():
+    """aiokafka's fetcher is not safe between threads: a seek from the other one took away what a fetch was handing over."""
+
+    class Thread:
+        def __init__(self) -> None:
+            self.called = []
+
+        def seek(self, tp, offset):
+            raise AssertionError("called in the wrong thread")
+
+        async def call_thread(self, fun, *args):
+            self.called.append((fun, *args))
+
+    consumer = Consumer()
+    consumer._thread = Thread()
+    await ChunkConsumer._seek(consumer, ONE, 7)
+    assert consumer._thread.called == [(consumer._thread.seek, ONE, 7)]
