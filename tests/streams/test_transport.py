@@ -259,7 +259,7 @@ async def test_a_seek_is_made_in_the_thread_that_fetches():
         async def call_thread(self, fun, *args):
             self.called.append((fun, *args))
 
-    consumer = Consumer()
+    consumer = Bare()
     consumer._thread = Thread()
     await ChunkConsumer._seek(consumer, ONE, 7)
     assert consumer._thread.called == [(consumer._thread.seek, ONE, 7)]
