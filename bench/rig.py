@@ -156,7 +156,7 @@ class Rig:
     """A broker with our topics."""
 
     def __init__(self, directory: pathlib.Path, broker: EmbeddedBroker) -> None:
-        self.directory, self.bootstrap = directory, broker.bootstrap
+        self.directory, self.bootstrap, self.broker_pid = directory, broker.bootstrap, broker.pid
         self._runs = 0
 
     def fresh(self, *, keep_telemetry: bool) -> None:

@@ -12,7 +12,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping
 
-from bench import comparison, paging, takeover
+from bench import arrays, comparison, paging, pair, shapes, takeover
 from bench.generator import Pace
 from bench.results import Figure
 from bench.rig import Rig
@@ -45,7 +45,7 @@ class Size:
 
 
 FULL = Size("full", 3, 4_000_000, 5_000_000, 25.0, 60_000_000, 30.0, 0.53)
-QUICK = Size("quick", 1, 1_500_000, 2_000_000, 10.0, 15_000_000, 15.0, 0.31)
+QUICK = Size("quick", 1, 1_500_000, 2_000_000, 6.0, 15_000_000, 15.0, 0.31)
 
 
 def singles(rig: Rig, size: Size, say: Say) -> list[Figure]:
@@ -92,13 +92,28 @@ def batches(rig: Rig, size: Size, say: Say) -> list[Figure]:
     rig.fresh(keep_telemetry=False)
     publish(rig.bootstrap, load)
     say(f"{load.measurements:,} measurements published in messages of {BATCH}")
-    found = []
+    found: list[Rate] = []
+    idle: list[float] = []
     for _ in range(size.runs):
         found.append(tocsin_rate(rig, load))
         say(f"batches: {found[-1].line()}")
+        idle.append(BATCH * comparison.consumer_rate(rig, load.measurements // BATCH))
+        say(f"batches: a plain consumer that does nothing {idle[-1]:,.0f}/s")
+    return [*batch_figures(found, idle), *arrays.limit(size.singles, size.runs, say)]
+
+
+def batch_figures(found: list[Rate], idle: list[float]) -> list[Figure]:
+    """Of the runs' results; ratios are of runs beside each other."""
+    told = f"{BATCH} measurements a message"
+    core = tuple(rate.per_s / rate.cores for rate in found)
+    beside = tuple(rate.per_s / other for rate, other in zip(found, idle, strict=True))
+    limit = f"a plain consumer on the same topic: {statistics.median(idle):,.0f} measurements/s"
+    own = f"of the worker's own processor time, {statistics.median(rate.cores for rate in found):.2f} cores busy"
     rates = tuple(rate.per_s for rate in found)
     return [
-        Figure("batch_measurements_per_s", "measurements/s", rates, ">= 4000000", f"{BATCH} measurements a message")
+        Figure("batch_measurements_per_s", "measurements/s", rates, ">= 4000000", told),
+        Figure("batch_measurements_per_s_per_core", "measurements/s", core, ">= 3000000", own),
+        Figure("batch_vs_consumer_ratio", "x", beside, ">= 0.4", limit),
     ]
 
 
@@ -133,10 +148,30 @@ def peers(rig: Rig, size: Size, say: Say) -> list[Figure]:
     return comparison.compare(rig, size.singles, size.peer_s, size.runs, say)
 
 
+def shape(rig: Rig, size: Size, say: Say) -> list[Figure]:
+    """Out of order, and one hot series."""
+    return shapes.disorder_and_heat(rig, size.singles, size.runs, say)
+
+
+def million(rig: Rig, size: Size, say: Say) -> list[Figure]:
+    """A million series."""
+    return shapes.million(rig, size.singles, size.runs, say)
+
+
+def two_workers(rig: Rig, size: Size, say: Say) -> list[Figure]:
+    """Two workers against one."""
+    return pair.pair(rig, size.many, size.runs, say)
+
+
 PARTS: Mapping[str, Callable[[Rig, Size, Say], list[Figure]]] = {
     "singles": singles,
     "peers": peers,
     "batches": batches,
+    "shapes": shape,
+    "million": million,
+    "pair": two_workers,
     "pages": page_times,
     "takeover": take_overs,
 }
+#: What takes minutes whatever its size is not in the short form.
+QUICK_PARTS = ("singles", "peers", "batches", "pages", "takeover")

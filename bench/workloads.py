@@ -162,16 +162,15 @@ class Singles:
         return sequence
 
 
-def publish(bootstrap: str, load: Load) -> int:
-    """Make the load and publish it; the time at which it ends, ms since epoch."""
+def publish(bootstrap: str, load: Load, end_ms: int = 0) -> None:
+    """Make the load and publish it. `end_ms`: time of its last event since epoch; 0: now."""
     publisher = Publisher(bootstrap)
-    end_ms = int(time.time() * 1000)
+    end_ms = end_ms or int(time.time() * 1000)
     if load.batch:
         _batches(publisher, load, np.random.default_rng(load.seed), end_ms)
     else:
         _singles(publisher, load, end_ms)
     publisher.done()
-    return end_ms
 
 
 def series_of(rng: np.random.Generator, series: int, source: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.comparison import Run, figures
+from bench.comparison import FIRST_WINDOW_MS, RATE, Run, ending, figures
+from bench.peers.work import WINDOW_MS
 
 
 def runs(*rates: float) -> list[Run]:
@@ -32,3 +33,11 @@ def test_a_peer_that_did_not_run_has_no_figure():
 def test_runs_without_a_partner_are_refused():
     with pytest.raises(ValueError, match="argument"):
         figures({"tocsin": runs(1.0), "quix": runs(1.0, 2.0)}, [1.0])
+
+
+@pytest.mark.parametrize("now_ms", [1_800_000_000_000, 1_800_000_004_321, 1_800_000_009_999])
+def test_the_first_window_is_short_and_the_end_is_near(now_ms):
+    end_ms = ending(now_ms, 100_000)
+    begin_ms = end_ms - 1000 * 100_000 / RATE
+    assert WINDOW_MS - begin_ms % WINDOW_MS == FIRST_WINDOW_MS
+    assert now_ms - WINDOW_MS < end_ms <= now_ms

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.suite import FULL, PARTS, QUICK, single_figures
+from bench.suite import FULL, PARTS, QUICK, QUICK_PARTS, batch_figures, single_figures
 from bench.throughput import Rate
 
 
@@ -32,4 +32,10 @@ def test_runs_without_a_partner_are_refused():
 def test_the_full_size_repeats_and_the_quick_one_does_not():
     assert FULL.runs >= 3
     assert QUICK.runs == 1
-    assert set(PARTS) == {"singles", "peers", "batches", "pages", "takeover"}
+    assert set(QUICK_PARTS) < set(PARTS)
+
+
+def test_a_core_is_one_of_the_workers_own_time():
+    figures = {f.name: f for f in batch_figures([Rate(4e6, 1.0, 1.0, 1.0, 0.8, {})], [8e6])}
+    assert figures["batch_measurements_per_s_per_core"].value == pytest.approx(5e6)
+    assert figures["batch_vs_consumer_ratio"].value == 0.5
