@@ -19,11 +19,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import psutil
 
-from bench.rig import ROOT, Rig, environment, why
+from bench.results import PEERS_PYTHON
+from bench.rig import Rig, environment, why
 from bench.workloads import PARTITIONS
 from streams import topics
 
-ENVIRONMENT = ROOT / ".venv-peers" / "bin" / "python"
 MAKE = "make peers"
 
 Sample = tuple[float, float]  # (seconds, events done)
@@ -45,7 +45,7 @@ class Peer:
     @property
     def python(self) -> str:
         """The interpreter that has its packages."""
-        return str(ENVIRONMENT) if self.own_environment else sys.executable
+        return str(PEERS_PYTHON) if self.own_environment else sys.executable
 
     @property
     def missing(self) -> str:

@@ -55,7 +55,7 @@ def test_a_tree_costs_what_its_children_cost(tmp_path):
 
 
 def test_an_absent_environment_is_named_with_its_command(monkeypatch, tmp_path):
-    monkeypatch.setattr("bench.peer.ENVIRONMENT", tmp_path / "none")
+    monkeypatch.setattr("bench.peer.PEERS_PYTHON", tmp_path / "none")
     assert "make peers" in QUIX.missing
     assert not FAUST.missing
 
