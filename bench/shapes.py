@@ -36,6 +36,11 @@ def ratios(others: list[Rate], plain: list[Rate]) -> tuple[float, ...]:
     return tuple(other.per_s / base.per_s for other, base in zip(others, plain, strict=True))
 
 
+def cores(rates: list[Rate]) -> str:
+    """How busy the worker was kept: where it is far from 1, the machine was not its own, and the ratio says little."""
+    return f"{statistics.median(rate.cores for rate in rates):.2f} cores busy"
+
+
 def disorder_and_heat(rig: Rig, measurements: int, runs: int, say: Say) -> list[Figure]:
     """Out of order, and one hot series."""
     plain: list[Rate] = []
@@ -45,11 +50,14 @@ def disorder_and_heat(rig: Rig, measurements: int, runs: int, say: Say) -> list[
         plain.append(measured(rig, Load(measurements, SERIES, RATE, seed=run), "in order", say))
         mixed.append(measured(rig, Load(measurements, SERIES, RATE, seed=run, disorder=DISORDER), "disorder", say))
         hot.append(measured(rig, Load(measurements, SERIES, RATE, seed=run, hot=HOT), "hot series", say))
-    base = f"against {statistics.median(rate.per_s for rate in plain):,.0f} events/s in order and evenly"
-    late = f"{DISORDER:.0%} of the events up to {DISORDER_MS / 1000:g} s older; {base}"
+    base = (
+        f"against {statistics.median(rate.per_s for rate in plain):,.0f} events/s in order and evenly, {cores(plain)}"
+    )
+    late = f"{DISORDER:.0%} of the events up to {DISORDER_MS / 1000:g} s older, {cores(mixed)}; {base}"
+    heat = f"{HOT:.0%} of the events of one series, {cores(hot)}; {base}"
     return [
         Figure("out_of_order_ratio", "x", ratios(mixed, plain), ">= 0.8", late),
-        Figure("hot_key_ratio", "x", ratios(hot, plain), ">= 0.8", f"{HOT:.0%} of the events of one series; {base}"),
+        Figure("hot_key_ratio", "x", ratios(hot, plain), ">= 0.8", heat),
     ]
 
 

@@ -174,4 +174,4 @@ PARTS: Mapping[str, Callable[[Rig, Size, Say], list[Figure]]] = {
     "takeover": take_overs,
 }
 #: What takes minutes whatever its size is not in the short form.
-QUICK_PARTS = ("singles", "peers", "batches", "pages", "takeover")
+QUICK_PARTS = ("singles", "peers", "batches", "pages")
