@@ -5,9 +5,11 @@ ENV ?= .venv
 PYTHON ?= python3
 BIN := $(ENV)/bin
 STAMP := $(ENV)/.complete
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.complete
 export PYTHON
 
-.PHONY: help env demo demo-verify test test-quick simulate check lint types imports format bench bench-quick topics lock clean
+.PHONY: help env demo demo-verify test test-quick simulate check lint types imports format bench bench-quick peers topics lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,10 +51,16 @@ format: $(STAMP) ## rewrite the code in the house's form
 	@$(BIN)/ruff check --fix --exit-zero --quiet .
 	@$(BIN)/ruff format .
 
-bench: $(STAMP) ## the benchmark, with its peers, on this machine
+peers: $(PEERS_STAMP) ## the environment of the benchmark's peers, whose pins are not ours
+
+$(PEERS_STAMP): requirements/peers.txt ops/scripts/env
+	@ops/scripts/env $(PEERS) requirements/peers.txt bare
+	@touch $@
+
+bench: $(STAMP) $(PEERS_STAMP) ## the benchmark, with its peers, on this machine
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-quick: $(STAMP) ## the benchmark in its short form
+bench-quick: $(STAMP) $(PEERS_STAMP) ## the benchmark in its short form
 	@$(BIN)/python -m bench --quick $(ARGS)
 
 topics: $(STAMP) ## print the table of topics
@@ -62,5 +70,5 @@ lock: ## write requirements/*.txt anew (needs uv)
 	@ops/scripts/lock $(ARGS)
 
 clean: ## remove what was built (the environment, caches, the demo's broker files)
-	@rm -rf $(ENV) .tocsin .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@rm -rf $(ENV) $(PEERS) .tocsin .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

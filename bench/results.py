@@ -14,12 +14,18 @@ import os
 import pathlib
 import platform
 import statistics
+import subprocess
 from collections.abc import Sequence
 from importlib import metadata
 
 import psutil
 
+from local.kafka import KAFKA_VERSION
+
 RESULTS = pathlib.Path(__file__).parent / "results"
+PEERS_PYTHON = RESULTS.parent.parent / ".venv-peers" / "bin" / "python"
+PEERS = ("quixstreams", "bytewax", "confluent-kafka", "fastavro")
+TELL = "import sys; from importlib.metadata import version; [print(name, version(name)) for name in sys.argv[1:]]"
 PACKAGES = ("faust-streaming", "aiokafka", "confluent-kafka", "numpy", "fastavro")
 
 
@@ -70,10 +76,20 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "python": platform.python_version(),
-        "system": platform.system(),
+        "system": f"{platform.system()} {platform.release()}",
+        "broker": f"Apache Kafka {KAFKA_VERSION}, one node, embedded",
         "processor": processor(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
+        "peers": peers(),
     }
+
+
+def peers(python: pathlib.Path = PEERS_PYTHON) -> dict[str, str]:
+    """Versions in the environment of the peers; empty where it is absent."""
+    if not python.exists():
+        return {}
+    told = subprocess.run([str(python), "-c", TELL, *PEERS], capture_output=True, text=True, check=True).stdout
+    return dict(line.split() for line in told.splitlines())
 
 
 def processor() -> str:

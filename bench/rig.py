@@ -21,6 +21,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 
 import psutil
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]  # a re-export that is not declared
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.workloads import PARTITIONS
@@ -155,7 +156,7 @@ class Rig:
     """A broker with our topics."""
 
     def __init__(self, directory: pathlib.Path, broker: EmbeddedBroker) -> None:
-        self.directory, self.bootstrap = directory, broker.bootstrap
+        self.directory, self.bootstrap, self.broker_pid = directory, broker.bootstrap, broker.pid
         self._runs = 0
 
     def fresh(self, *, keep_telemetry: bool) -> None:
@@ -169,6 +170,12 @@ class Rig:
                 answer.result(30)
             await_that(lambda: not set(gone) & set(admin.list_topics(timeout=10).topics), "topics are deleted")
         topics.ensure(self.bootstrap, PARTITIONS)
+
+    def topic(self, name: str) -> None:
+        """One more topic, with as many partitions as ours."""
+        new = NewTopic(name, num_partitions=PARTITIONS, replication_factor=1)
+        client = topics.admin(self.bootstrap)  # must outlive the answer
+        client.create_topics([new])[name].result(30)
 
     def name(self, what: str) -> str:
         """A name that no run of this rig has had."""

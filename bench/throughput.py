@@ -2,31 +2,23 @@
 
 What: a worker starts on a full log; decode, aggregate, merge, SLO evaluation, rollups, snapshots and alerts all run in
 it, as in production. The rate is that of the middle: from the first sample after `WARM` of the load (and after all
-series have been seen) to the first after `UNTIL`, so that start-up and tail are left out. The same rule holds for the
-peer. Why its own counter: it moves at checkpoints, when what it counts is handed to Kafka. It refuses a rate whose
+series have been seen) to the first after `UNTIL`, so that start-up and tail are left out. Why its own counter: it moves at checkpoints, when what it counts is handed to Kafka. It refuses a rate whose
 measurements are not found again in the rollups.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 from bench.outcome import check_account, settle
-from bench.rig import Metrics, Rig, await_that, environment
-from bench.workloads import PARTITIONS, Load
-from streams import topics
+from bench.rig import Metrics, Rig, await_that
+from bench.workloads import Load
 
 WARM, UNTIL = 0.25, 0.97
 SAMPLE_S = 0.2
 RUN_S = 400.0
-PEER_START_S = 120.0
 
 ACCEPTED = "tocsin_measurements_total{accepted}"
 SERIES = "tocsin_series"
@@ -108,43 +100,3 @@ def tocsin_rate(rig: Rig, load: Load) -> Rate:
         warm_s = next(at for at, count in samples if count >= warm[0]) - began
         cores = (spent[-1][1] - spent[0][1]) / (spent[-1][0] - spent[0][0]) if len(spent) > 1 else 0.0
         return Rate(rate, worker.rss_mb, worker.peak_mb, warm_s, cores, costs)
-
-
-def faust_rate(rig: Rig, seconds: float) -> float:
-    """Events a second of plain Faust on the same topic, over a bounded time: its rate does not depend on the total."""
-    own = {
-        "BENCH_BOOTSTRAP": rig.bootstrap,
-        "BENCH_TOPIC": topics.TELEMETRY,
-        "BENCH_PARTITIONS": str(PARTITIONS),
-        "BENCH_GROUP": rig.name("plain-faust"),
-    }
-    command = [sys.executable, "-m", "bench.peers.plain_faust", "worker", "-l", "error"]
-    with _reported(command, own, rig) as done:
-        await_that(lambda: done()[-1][1] > 0, "plain Faust begins", PEER_START_S)
-        begun = time.perf_counter()
-        await_that(lambda: time.perf_counter() - begun > seconds, "time is up", seconds + 10)
-        busy = [sample for sample in done() if sample[1]]
-    return (busy[-1][1] - busy[0][1]) / (busy[-1][0] - busy[0][0])
-
-
-@contextlib.contextmanager
-def _reported(command: list[str], own: dict[str, str], rig: Rig) -> Iterator[Callable[[], list[Sample]]]:
-    """A peer that prints JSON lines with what it has done; killed at the end."""
-    samples: list[Sample] = [(time.perf_counter(), 0.0)]
-    with (rig.directory / f"{own['BENCH_GROUP']}.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=environment() | own, cwd=rig.directory, stdout=subprocess.PIPE, stderr=log
-        )
-
-    def read() -> None:
-        for line in process.stdout or ():
-            if line.startswith(b"{"):
-                done = float(json.loads(line)["done"])
-                samples.append((time.perf_counter(), done))
-
-    threading.Thread(target=read, daemon=True).start()
-    try:
-        yield lambda: list(samples)
-    finally:
-        process.kill()
-        process.wait()

@@ -1,16 +1,18 @@
 """Workloads: the same telemetry for everyone, made and published before the clock starts, or at a pace.
 
 What: one metric with three labels, kind outcome with a value, over so many series, from 32 sources that are dealt evenly
-to four partitions. Single events: a series belongs to the sources of one partition, as a service's series do. Batches:
-every source sends every series. Everything but the times follows from a seed. Why event times run at a rate: panes of
-10 s must close as often per measurement as they would live, or the cost of closing them is hidden. It refuses to go on
-when a record is not acknowledged.
+to four partitions. Single events: a series belongs to the sources of one partition, as a service's series do; some may come
+out of order, or be of one hot series. Batches: every source sends every series. Everything but the times follows from a
+seed, so that a check can make the same rows again. Why event times run at a rate: panes of 10 s must close as often per
+measurement as they would live, or the cost of closing them is hidden. It refuses to go on when a record is not
+acknowledged.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Iterator
 
 import numpy as np
 from confluent_kafka import Producer as Librdkafka
@@ -31,6 +33,8 @@ SERIES_IN_BATCH = 20
 BATCH_SPREAD_MS = 500
 RESOURCE = Resource(service="shop", version="1.0", environment="bench", region="here", source_kind=SourceKind.WEB)
 FLUSH_S = 120
+DISORDER_MS = 4_000  # an event out of order is at most so old: less than the lateness that is allowed
+HOT_SERIES = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +47,25 @@ class Load:
     batch: int = 0  # measurements a message; 0: single events
     seed: int = 7
     warm_up: bool = False  # first each series once
+    disorder: float = 0.0  # share of the single events that come out of order
+    hot: float = 0.0  # share of the single events that are of one series, from every source
+    keyed: bool = False  # the record's key is its series, so that peers who group by key need no repartition topic
 
     @property
     def warming(self) -> int:
         """Measurements of the warm-up."""
         return self.series if self.warm_up else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Single events as arrays, in the order of publishing. Shapes (n,)."""
+
+    source: NDArray[np.int64]
+    series: NDArray[np.int64]
+    time_ms: NDArray[np.int64]
+    value: NDArray[np.float64]
+    good: NDArray[np.bool_]
 
 
 def entry(number: int) -> SeriesEntry:
@@ -56,6 +74,11 @@ def entry(number: int) -> SeriesEntry:
     client, method = divmod(rest, len(METHODS))
     labels = {"route": f"/route/{route}", "method": METHODS[method], "client": f"client-{client}"}
     return SeriesEntry(METRIC, MeasureKind.OUTCOME, "ms", labels)
+
+
+def key_of(number: int) -> str:
+    """A series' key in text, where the record's key is the series."""
+    return "|".join(value for _, value in sorted(entry(number).labels.items()))
 
 
 class Publisher:
@@ -78,13 +101,12 @@ class Publisher:
             }
         )
 
-    def send(self, source: int, value: bytes) -> None:
-        """One record of a source to `telemetry`; waits while the queue is full."""
+    def send(self, source: int, value: bytes, key: bytes = b"") -> None:
+        """One record of a source to `telemetry`, its key the source's if none is given; waits while the queue is full."""
+        key = key or f"source-{source}".encode()
         while True:
             try:
-                return self._producer.produce(
-                    topics.TELEMETRY, value, f"source-{source}".encode(), partition=source % PARTITIONS
-                )
+                return self._producer.produce(topics.TELEMETRY, value, key, partition=source % PARTITIONS)
             except BufferError:
                 self._producer.poll(0.05)
 
@@ -140,15 +162,14 @@ class Singles:
         return sequence
 
 
-def publish(bootstrap: str, load: Load) -> None:
-    """Make the load and publish it."""
+def publish(bootstrap: str, load: Load, end_ms: int = 0) -> None:
+    """Make the load and publish it. `end_ms`: time of its last event since epoch; 0: now."""
     publisher = Publisher(bootstrap)
-    rng = np.random.default_rng(load.seed)
-    end_ms = int(time.time() * 1000)
+    end_ms = end_ms or int(time.time() * 1000)
     if load.batch:
-        _batches(publisher, load, rng, end_ms)
+        _batches(publisher, load, np.random.default_rng(load.seed), end_ms)
     else:
-        _singles(publisher, load, rng, end_ms)
+        _singles(publisher, load, end_ms)
     publisher.done()
 
 
@@ -171,22 +192,35 @@ def warm_up(publisher: Publisher, singles: Singles, series: int, time_ms: int) -
     return series
 
 
-def _singles(publisher: Publisher, load: Load, rng: np.random.Generator, end_ms: int) -> None:
-    singles = Singles(load.series)
+def rows(load: Load, end_ms: int) -> Iterator[Rows]:
+    """The single events of a load without its warm-up, block by block."""
+    rng = np.random.default_rng(load.seed)
     left = load.measurements - load.warming
-    if load.warm_up:
-        warm_up(publisher, singles, load.series, end_ms - round(1000 * left / load.rate))
     for begin in range(0, left, BLOCK):
         number = np.arange(begin, min(begin + BLOCK, left))
         count = len(number)
         source = number % SOURCES
         time_ms = end_ms - ((left - number) * (1000 / load.rate)).astype(np.int64)
         series = series_of(rng, load.series, source)
-        events = singles.encoded(
-            source, series, time_ms, rng.lognormal(3.0, 1.0, count), rng.random(count) >= BAD_SHARE
-        )
-        for who, event in zip(source.tolist(), events, strict=True):
-            publisher.send(who, event)
+        value, good = rng.lognormal(3.0, 1.0, count), rng.random(count) >= BAD_SHARE
+        if load.disorder:
+            time_ms -= np.where(rng.random(count) < load.disorder, rng.integers(1, DISORDER_MS, count), 0)
+        if load.hot:
+            series[rng.random(count) < load.hot] = HOT_SERIES
+        yield Rows(source, series, time_ms, value, good)
+
+
+def _singles(publisher: Publisher, load: Load, end_ms: int) -> None:
+    singles = Singles(load.series)
+    if load.warm_up:
+        left = load.measurements - load.warming
+        warm_up(publisher, singles, load.series, end_ms - round(1000 * left / load.rate))
+    keys = [key_of(number).encode() for number in range(load.series)] if load.keyed else []
+    for block in rows(load, end_ms):
+        events = singles.encoded(block.source, block.series, block.time_ms, block.value, block.good)
+        names = [keys[series] for series in block.series.tolist()] if keys else [b""] * len(events)
+        for who, event, key in zip(block.source.tolist(), events, names, strict=True):
+            publisher.send(who, event, key)
 
 
 def _batches(publisher: Publisher, load: Load, rng: np.random.Generator, end_ms: int) -> None:

@@ -31,7 +31,7 @@ OPTIONAL = {"docker", "testcontainers"}
 def built(project: Path, target: Path) -> zipfile.ZipFile:
     """The wheel of a project, built without a network and without touching the tree."""
     copy = target / "tree"
-    left_out = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".tocsin", "__pycache__", "bench", "tests", "docs")
+    left_out = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".tocsin", "__pycache__", "bench", "tests", "docs")
     shutil.copytree(project, copy, symlinks=False, ignore=left_out)
     done = subprocess.run(
         [sys.executable, "-c", BUILD, str(target)], cwd=copy, capture_output=True, text=True, timeout=120, check=False
@@ -156,7 +156,9 @@ def test_the_locks_hold_every_dependency_with_hashes_and_nothing_of_a_machine() 
     extras = PROJECT["project"]["optional-dependencies"]
     assert {normal(r) for group in extras.values() for r in group} <= set(dev)
     assert all(dev.get(name) == pinned for name, pinned in runtime.items()), "one pin a package, whoever installs it"
-    for lock in ("runtime.txt", "dev.txt"):
+    wanted = (ROOT / "requirements/peers.in").read_text(encoding="utf-8").splitlines()
+    assert {normal(line) for line in wanted if line and not line.startswith("#")} <= set(pins("peers.txt"))
+    for lock in ("runtime.txt", "dev.txt", "peers.txt"):
         text = (ROOT / "requirements" / lock).read_text(encoding="utf-8")
         assert "://" not in text
         assert "--index" not in text

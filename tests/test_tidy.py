@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LEFT_OUT = {".git", ".venv", ".tocsin", "__pycache__", "build", "dist", "node_modules"}
+LEFT_OUT = {".git", ".venv", ".venv-peers", ".tocsin", "__pycache__", "build", "dist", "node_modules"}
 PURE = ("schemas", "rollups", "alerts")
 ROOMS = (*PURE, "sinks", "streams", "local", "demo", "cli", "bench")
 CLIENT = "client/src/tocsin"

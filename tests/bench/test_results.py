@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.results import Figure, number, table, write
+from bench.results import Figure, machine, number, peers, table, write
 
 
 def test_the_value_is_the_median_of_the_runs():
@@ -68,3 +68,17 @@ def test_the_table_says_what_was_missed():
 def test_numbers_are_written_for_people():
     assert number(1_234_567.8) == "1,234,568"
     assert number(0.5) == "0.500"
+
+
+def test_the_machine_names_what_was_measured_with():
+    facts = machine()
+    assert {"processor", "cores", "python", "broker", "packages", "peers", "system"} <= facts.keys()
+    assert "numpy" in facts["packages"]
+
+
+def test_the_peers_versions_are_those_of_their_environment(tmp_path: Path):
+    assert peers(tmp_path / "none") == {}
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "quixstreams 1.2"; echo "bytewax 3.4"\n')
+    python.chmod(0o755)
+    assert peers(python) == {"quixstreams": "1.2", "bytewax": "3.4"}

@@ -19,7 +19,7 @@ class Kept(Publisher):
     def __init__(self) -> None:
         self.sent: list[tuple[int, bytes]] = []
 
-    def send(self, source: int, value: bytes) -> None:
+    def send(self, source: int, value: bytes, key: bytes = b"") -> None:
         self.sent.append((source, value))
 
 
