@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     partitions: int = Field(4, ge=1, le=1_024)
     replication: int = Field(1, ge=1, le=7)
     session_timeout_s: float = Field(6.0, ge=1.0, le=300.0)
-    heartbeat_s: float = Field(1.0, gt=0.0, le=100.0)
+    heartbeat_s: float = Field(0.3, gt=0.0, le=100.0)  # a member lost is told to the others with the next one
     instance: str = ""  # static group membership: stable name of this worker
 
     lateness_ms: KindsMs = _DEFAULT.lateness_ms
