@@ -2,7 +2,7 @@
 
     python -m bench                     everything, medians of three runs (about fifteen minutes)
     python -m bench --quick             everything, one run each, smaller loads (at most five minutes)
-    python -m bench --only pages        one part: singles, batches, pages, takeover
+    python -m bench --only pages        one part: singles, batches, pages, takeover, detection
 
 Why figures are written after each part: a later part that fails takes none of them back. It refuses to hide a failure:
 the exit code is 1 when a part failed or a goal is missed.

@@ -12,7 +12,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping
 
-from bench import paging, takeover
+from bench import detection, paging, takeover
 from bench.generator import Pace
 from bench.results import Figure
 from bench.rig import Rig
@@ -139,4 +139,5 @@ PARTS: Mapping[str, Callable[[Rig, Size, Say], list[Figure]]] = {
     "batches": batches,
     "pages": page_times,
     "takeover": take_overs,
+    "detection": lambda rig, size, say: detection.figures(rig, say, quick=size.name == "quick"),
 }

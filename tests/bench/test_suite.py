@@ -33,4 +33,4 @@ def test_runs_without_a_partner_are_refused():
 def test_the_full_size_repeats_and_the_quick_one_does_not():
     assert FULL.runs >= 3
     assert QUICK.runs == 1
-    assert set(PARTS) == {"singles", "batches", "pages", "takeover"}
+    assert set(PARTS) == {"singles", "batches", "pages", "takeover", "detection"}
