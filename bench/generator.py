@@ -19,9 +19,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import prometheus_client
 from numpy.typing import NDArray
 
 from bench.rig import ROOT, Rig, environment
@@ -45,6 +46,9 @@ class Pace:
     burn_gap_s: float = 0.0
     warm_up: bool = False
     seed: int = 11
+    bad_share: float = BAD_SHARE  # of a route that is well
+    ratios: Sequence[float] = (BURNING_SHARE,)  # of a route that has gone bad: route by route, and again
+    expose_port: int = 0  # where Prometheus finds counters of the same events; 0: nowhere
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +83,30 @@ def burning(pace: Pace, route: NDArray[np.int64], elapsed_s: NDArray[np.float64]
     return np.asarray(elapsed_s >= pace.burn_lead_s + route * pace.burn_gap_s)
 
 
+def bad_shares(pace: Pace, route: NDArray[np.int64], elapsed_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How likely each event is bad. Shapes (n,)."""
+    burns = np.asarray(pace.ratios, np.float64)[route % len(pace.ratios)]
+    return np.where(burning(pace, route, elapsed_s), burns, pace.bad_share)
+
+
+class Exposed:
+    """The published events as counters by route, for Prometheus to scrape; all there, at 0, before the first event."""
+
+    def __init__(self, port: int, routes: int) -> None:
+        registry = prometheus_client.CollectorRegistry()
+        bad = prometheus_client.Counter("bench_bad", "bad events", ["route"], registry=registry)
+        total = prometheus_client.Counter("bench_events", "events", ["route"], registry=registry)
+        self._bad, self._total = ([of.labels(f"/route/{route}") for route in range(routes)] for of in (bad, total))
+        prometheus_client.start_http_server(port, "127.0.0.1", registry)
+
+    def add(self, route: NDArray[np.int64], good: NDArray[np.bool_]) -> None:
+        """Events that have just been published."""
+        for counters, of in ((self._total, route), (self._bad, route[~good])):
+            counts = np.bincount(of)
+            for number in np.flatnonzero(counts).tolist():
+                counters[number].inc(int(counts[number]))
+
+
 class Paced:
     """A run of the generator, in its own process."""
 
@@ -88,6 +116,7 @@ class Paced:
         self._kept: list[Published] = []
         self._behind_ms: list[float] = []
         self.stopped = threading.Event()
+        self._exposed = Exposed(pace.expose_port, min(pace.series, ROUTES)) if pace.expose_port else None
 
     def run(self, begun_s: float) -> Facts:
         """Publish from `begun_s` (seconds since epoch) on."""
@@ -113,8 +142,7 @@ class Paced:
         source = number % SOURCES
         series = series_of(self._rng, self.pace.series, source)
         route = series % ROUTES
-        share = np.where(burning(self.pace, route, elapsed), BURNING_SHARE, BAD_SHARE)
-        good = self._rng.random(len(number)) >= share
+        good = self._rng.random(len(number)) >= bad_shares(self.pace, route, elapsed)
         time_ms = ((begun_s + elapsed) * 1000).astype(np.int64)
         value = self._rng.lognormal(3.0, 1.0, len(number))
         for who, event in zip(
@@ -122,6 +150,8 @@ class Paced:
         ):
             self._publisher.send(who, event)
         self._kept.append(Published(time_ms, route, good))
+        if self._exposed is not None:
+            self._exposed.add(route, good)
 
     def kept(self) -> Published:
         """All that was published at the pace."""
@@ -195,10 +225,10 @@ def main(said: str) -> None:
     publisher, singles = Publisher(order["bootstrap"], LINGER_MS), Singles(pace.series)
     warmed = warm_up(publisher, singles, pace.series, time.time_ns() // 1_000_000) if pace.warm_up else 0
     publisher.done()
+    paced = Paced(pace, publisher, singles)
     print(f"ready {warmed}", flush=True)
     if sys.stdin.readline().strip() != "go":
         return
-    paced = Paced(pace, publisher, singles)
 
     def listen() -> None:
         sys.stdin.readline()

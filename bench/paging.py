@@ -76,11 +76,11 @@ def plan(rate: int, lead_s: float, gap_s: float, series: int = 1_000) -> Pace:
 def overheads(rig: Rig, pace: Pace) -> Overheads:
     """One run. Raises WrongOutcome."""
     rig.fresh(keep_telemetry=False)
-    with PagerDutyFake(per_minute=0) as pager, rig.worker(settings=_told(rig, pager)) as worker:
+    with PagerDutyFake(per_minute=0) as pager, rig.worker(settings=told(rig, pager)) as worker:
         await_that(worker.ready, "the worker is ready")
         with generator(rig, pace) as child:
             child.go()
-            _watch(worker, pace)
+            watch(worker, pace)
             facts = child.facts()
             found = child.published()
         metrics = settle(rig.bootstrap, [worker], facts.published)
@@ -91,7 +91,8 @@ def overheads(rig: Rig, pace: Pace) -> Overheads:
     return judged(pace, facts, found, arrivals)
 
 
-def _told(rig: Rig, pager: PagerDutyFake) -> Mapping[str, str]:
+def told(rig: Rig, pager: PagerDutyFake) -> Mapping[str, str]:
+    """Settings of a worker that pages this stand-in."""
     channels, routes = rig.directory / "channels.yaml", rig.directory / "routes.yaml"
     channels.write_text(CHANNELS.format(variable=KEY_VARIABLE, url=pager.url), encoding="utf-8")
     routes.write_text(ROUTES_FILE, encoding="utf-8")
@@ -102,7 +103,7 @@ def _told(rig: Rig, pager: PagerDutyFake) -> Mapping[str, str]:
     }
 
 
-def _watch(worker: Worker, pace: Pace) -> None:
+def watch(worker: Worker, pace: Pace) -> None:
     """The length of the run; a worker that ends is noticed."""
     until = time.monotonic() + pace.seconds
     while time.monotonic() < until:

@@ -12,7 +12,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping
 
-from bench import arrays, comparison, paging, pair, shapes, takeover
+from bench import arrays, comparison, detection, paging, pair, shapes, takeover
 from bench.generator import Pace
 from bench.results import Figure
 from bench.rig import Rig
@@ -172,6 +172,7 @@ PARTS: Mapping[str, Callable[[Rig, Size, Say], list[Figure]]] = {
     "pair": two_workers,
     "pages": page_times,
     "takeover": take_overs,
+    "detection": lambda rig, size, say: detection.figures(rig, say, quick=size.name == "quick"),
 }
 #: What takes minutes whatever its size is not in the short form.
 QUICK_PARTS = ("singles", "peers", "batches", "pages")

@@ -67,8 +67,10 @@ def window_sums(
     return (upto[end] - upto[start]).astype(np.float64), (end - start).astype(np.float64)
 
 
-def firing(times: NDArray[np.int64], good: NDArray[np.bool_], target: float, tier: Tier) -> NDArray[np.bool_]:
-    """Whether the tier fires at each event (ordered by time). Shape (n,)."""
+def firing(
+    times: NDArray[np.int64], good: NDArray[np.bool_], target: float, tier: Tier, z: float = Z
+) -> NDArray[np.bool_]:
+    """Whether the tier fires at each event (ordered by time). Shape (n,). z 0: the workbook alone, without the bound."""
     bad = (~good).astype(np.int64)
     threshold = tier.factor * (1 - target)
     long_bad, long_total = window_sums(times, bad, tier.long_ms)
@@ -76,7 +78,7 @@ def firing(times: NDArray[np.int64], good: NDArray[np.bool_], target: float, tie
     return np.asarray(
         (long_bad > threshold * long_total)
         & (short_bad > threshold * short_total)
-        & (wilson_low(long_bad, long_total) > threshold)
+        & (wilson_low(long_bad, long_total, z) > threshold)
     )
 
 
@@ -99,18 +101,18 @@ class Expected:
 
 def pages(
     times: NDArray[np.int64], good: NDArray[np.bool_], target: float, policy: Sequence[Tier],
-    slo: str = "", group: tuple[tuple[str, str], ...] = (),
+    slo: str = "", group: tuple[tuple[str, str], ...] = (), z: float = Z,
 ) -> list[Expected]:  # fmt: skip
     """Every page of one SLO and group, in order: from the event at which a page tier fires until none does."""
     found: list[Expected] = []
     if not len(times):
         return found
     paging = [tier for tier in policy if tier.severity == "page"]
-    active = np.logical_or.reduce([firing(times, good, target, tier) for tier in paging])
+    active = np.logical_or.reduce([firing(times, good, target, tier, z) for tier in paging])
     changes = np.flatnonzero(np.diff(np.concatenate(([False], active)).astype(np.int8)))
     for place, begin in enumerate(changes[::2]):
         ends = changes[2 * place + 1] if 2 * place + 1 < len(changes) else None
-        lead = next(tier for tier in paging if firing(times, good, target, tier)[begin])
+        lead = next(tier for tier in paging if firing(times, good, target, tier, z)[begin])
         started = burn_start(times, good, int(begin), lead)
         clears = None if ends is None else int(times[ends])
         found.append(Expected(slo, group, "page", started, int(times[begin]), clears))

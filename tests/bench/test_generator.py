@@ -5,9 +5,12 @@ What: who burns when, and whose events are whose. Why: the ideal is computed fro
 
 from __future__ import annotations
 
+import urllib.request
+
 import numpy as np
 
-from bench.generator import Pace, Published, burning
+from bench.generator import Exposed, Pace, Published, burning
+from bench.rig import free_port
 
 
 def test_routes_go_bad_one_after_the_other_and_stay_so():
@@ -27,3 +30,14 @@ def test_a_route_has_its_own_events_in_order():
     times, good = found.of_route(7)
     assert times.tolist() == [1, 3]
     assert good.tolist() == [True, False]
+
+
+def test_counters_of_the_same_events_are_exposed():
+    port = free_port()
+    exposed = Exposed(port, 3)
+    exposed.add(np.array([0, 0, 2]), np.array([True, False, False]))
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        lines = set(answer.read().decode().splitlines())
+    assert {'bench_events_total{route="/route/0"} 2.0', 'bench_bad_total{route="/route/0"} 1.0'} <= lines
+    assert {'bench_events_total{route="/route/1"} 0.0', 'bench_bad_total{route="/route/1"} 0.0'} <= lines
+    assert 'bench_bad_total{route="/route/2"} 1.0' in lines

@@ -46,6 +46,13 @@ def test_detection_takes_what_the_closed_form_says(ratio: float) -> None:
     assert without_gate < page.ideal_seconds < without_gate * 1.06
 
 
+def test_without_the_bound_it_is_the_workbooks_own_time() -> None:
+    times, good = traffic(1_000, 800, 1_000, 0.5)
+    assert pages(times, good, 0.99, tiers(DAY_MS), z=0.0)[0].ideal_seconds == pytest.approx(
+        0.01 / 0.5 * 120 * 14.4, abs=0.1
+    )
+
+
 def test_a_page_clears_with_its_short_window() -> None:
     times, good = traffic(1_000, 800, 825, 1.0)
     (page,) = pages(times, good, 0.99, tiers(DAY_MS))

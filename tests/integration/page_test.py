@@ -14,6 +14,8 @@ from schemas import codec
 from schemas.records import AlertTransition, Command, IncidentTransition, SloStatus
 from streams import topics
 from streams.limits import READY_LAG_RECORDS
+from tests.foreign import promtool
+from tests.foreign.promtool import needs_promtool
 from tests.integration.plant import PARTITIONS, Plant, now_ms, rows_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
@@ -200,6 +202,12 @@ def test_probes_and_metrics_tell_the_truth(plant: Plant, recovered: Burn) -> Non
     assert fates['{fate="accepted"}'] >= GOOD + BAD + MANY
     assert fates['{fate="aggregated"}'] == fates['{fate="accepted"}']
     assert plant.metric("tocsin_alert_transitions_total")['{severity="page"}'] >= 1
+
+
+@needs_promtool
+def test_promtool_has_no_complaint_of_the_workers_metrics(plant: Plant, recovered: Burn) -> None:
+    done = promtool.run("check", "metrics", standard_input=plant.ask("/metrics")[1])
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_slo_shows_the_worst_first(plant: Plant, recovered: Burn) -> None:
