@@ -84,11 +84,15 @@ class Held(Generic[S]):
         self.snapshot_fence = step.fence
         self.snapshot_at = 0.0
 
-    def due(self, now: float, pace: Pace) -> bool:
-        """Whether a snapshot is due: something changed, and the last one's cost is earned back."""
+    def due(self, now: float, pace: Pace, sharing: int = 1) -> bool:
+        """Whether a snapshot is due: something changed, and the last one's cost is earned back.
+
+        `sharing`: partitions of the stage that live on the share of time together.
+        """
         if self.step.wants_snapshot:
             return True
-        wait = min(max(self.snapshot_cost_s / pace.snapshot_share, pace.snapshot_min_s), pace.snapshot_max_s)
+        earned = self.snapshot_cost_s * sharing / pace.snapshot_share
+        wait = min(max(earned, pace.snapshot_min_s), pace.snapshot_max_s)
         return self.changed and not self.snapshot_at <= now < self.snapshot_at + wait  # a clock may be set back
 
     @property
@@ -259,7 +263,7 @@ class Stage(Generic[S]):
             self.metrics.lag(partition, behind)
             held.step.tick(int(now * 1000), behind == 0)
             self._producer.send(held.step.drain(), sent)
-            wanted = held.changed if last else held.due(now, self.pace)
+            wanted = held.changed if last else held.due(now, self.pace, len(self.held))
             work.append((partition, held, self._snapshot(held, now) if wanted else None, held.unsaved))
             held.unsaved = []
         saved = self._unsaved

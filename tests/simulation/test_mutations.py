@@ -55,7 +55,7 @@ def checkpoint_in(order: tuple[str, ...]):
         for partition, held in self.held.items():
             held.step.tick(int(now * 1000), self.behind(partition) == 0)
             outputs = held.step.drain()
-            snapshot = self._snapshot(held, now) if last or held.due(now, self.pace) else None
+            snapshot = self._snapshot(held, now) if last or held.due(now, self.pace, len(self.held)) else None
             work.append((partition, held, outputs, snapshot, held.unsaved))
             held.unsaved = []
         self._unsaved = Unsaved()

@@ -157,6 +157,7 @@ async def test_snapshots_are_as_rare_as_their_cost_wants():
     held = world.stage.held[0]
     held.snapshot_cost_s, held.snapshot_fence, held.snapshot_at = 0.2, -5, 0.0
     assert [held.due(now, world.stage.pace) for now in (3.9, 4.1)] == [False, True]
+    assert [held.due(now, world.stage.pace, sharing=2) for now in (7.9, 8.1)] == [False, True]
     held.snapshot_cost_s = 60.0
     assert [held.due(now, world.stage.pace) for now in (9.9, 10.1)] == [False, True]
 
