@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     future_ms: int = Field(_DEFAULT.future_ms, ge=0)
     max_series: int = Field(Limits().max_series, ge=1)
 
-    checkpoint_s: float = Field(0.5, gt=0.0, le=10.0)
+    checkpoint_s: float = Field(0.2, gt=0.0, le=10.0)
     snapshot_min_s: float = Field(1.0, gt=0.0)
     snapshot_max_s: float = Field(10.0, gt=0.0)
     snapshot_share: float = Field(0.05, gt=0.0, le=1.0)  # of the time, at most, for snapshots
