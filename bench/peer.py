@@ -41,10 +41,13 @@ class Peer:
     command: tuple[str, ...]
     own_environment: bool = False
     rounds: bool = False  # it tells unfinished windows in rounds, not final ones
+    program: str = ""  # instead of Python
 
     @property
     def python(self) -> str:
-        """The interpreter that has its packages."""
+        """The interpreter that has its packages, or its own program."""
+        if self.program:
+            return self.program
         return str(PEERS_PYTHON) if self.own_environment else sys.executable
 
     @property

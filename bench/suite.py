@@ -12,7 +12,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping
 
-from bench import arrays, comparison, detection, paging, pair, shapes, takeover
+from bench import arrays, comparison, detection, kstreams, paging, pair, shapes, takeover
 from bench.generator import Pace
 from bench.results import Figure
 from bench.rig import Rig
@@ -148,6 +148,11 @@ def peers(rig: Rig, size: Size, say: Say) -> list[Figure]:
     return comparison.compare(rig, size.singles, size.peer_s, size.runs, say)
 
 
+def java_peer(rig: Rig, size: Size, say: Say) -> list[Figure]:
+    """Single events, beside Kafka Streams."""
+    return kstreams.compare(rig, max(size.singles, kstreams.EVENTS_MIN), size.runs, say)
+
+
 def shape(rig: Rig, size: Size, say: Say) -> list[Figure]:
     """Out of order, and one hot series."""
     return shapes.disorder_and_heat(rig, size.singles, size.runs, say)
@@ -166,6 +171,7 @@ def two_workers(rig: Rig, size: Size, say: Say) -> list[Figure]:
 PARTS: Mapping[str, Callable[[Rig, Size, Say], list[Figure]]] = {
     "singles": singles,
     "peers": peers,
+    "kstreams": java_peer,
     "batches": batches,
     "shapes": shape,
     "million": million,

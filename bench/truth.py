@@ -113,9 +113,16 @@ def first_windows(truth: Mapping[Window, Cell]) -> set[Window]:
 class Results:
     """A reader of a peer's results topic."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: str, topic: str, *, committed: bool = False) -> None:
         self.newest: dict[Window, dict[str, object]] = {}
-        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": topic, "enable.auto.commit": False})
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": topic,
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed" if committed else "read_uncommitted",
+            }
+        )
         self._consumer.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
 
     def read(self, seconds: float = QUIET_S, last_round: int | None = None) -> int:

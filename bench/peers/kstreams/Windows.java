@@ -1,0 +1,276 @@
+import java.io.File;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.atomic.LongAdder;
+import org.apache.avro.Schema;
+import org.apache.avro.generic.GenericDatumReader;
+import org.apache.avro.generic.GenericRecord;
+import org.apache.avro.io.BinaryDecoder;
+import org.apache.avro.io.DecoderFactory;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.serialization.Deserializer;
+import org.apache.kafka.common.serialization.Serde;
+import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.common.serialization.Serializer;
+import org.apache.kafka.common.utils.Bytes;
+import org.apache.kafka.streams.KafkaStreams;
+import org.apache.kafka.streams.KeyValue;
+import org.apache.kafka.streams.StreamsBuilder;
+import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.Topology;
+import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
+import org.apache.kafka.streams.kstream.Consumed;
+import org.apache.kafka.streams.kstream.Grouped;
+import org.apache.kafka.streams.kstream.Materialized;
+import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.TimeWindows;
+import org.apache.kafka.streams.processor.TimestampExtractor;
+import org.apache.kafka.streams.state.WindowStore;
+
+/**
+ * A peer: Kafka Streams in its own idiom (DSL, RocksDB window store with cache and changelog), doing the same work.
+ *
+ * <p>The record's key is the series, so that its windows need no repartition topic. Avro's own generic reader, with a
+ * reader's schema of the fields that the windows need: it skips the rest, which is the fastest that it offers. A cell is
+ * a mutable object with a compact binary form; results are the windows that changed, at each commit. It goes through the
+ * topic once before it counts. Prints a line of JSON five times a second with the events done. It refuses to be clever.
+ */
+public final class Windows {
+    static final long WINDOW_MS = 10_000;
+    static final long GRACE_MS = 5_000;
+    static final int HISTOGRAM_SCALE = 8;
+    static final int GOOD = 1;
+    static final int FRAME_BYTES = 10; // Avro single-object encoding: C3 01 and the fingerprint
+    static final long REPORT_MS = 200;
+    static final long CACHE_BYTES = 256L << 20;
+    static final String NEEDED =
+            """
+            {"type": "record", "name": "TelemetryEvent", "namespace": "tocsin", "fields": [
+              {"name": "time_ms", "type": "long"}, {"name": "value", "type": "double"}, {"name": "outcome", "type": "int"}]}
+            """;
+
+    record Event(long timeMs, double value, boolean good) {}
+
+    /** One series' window. The histogram is sparse: sorted buckets and their counts. */
+    static final class Cell {
+        long count;
+        double sum;
+        double low = Double.POSITIVE_INFINITY;
+        double high = Double.NEGATIVE_INFINITY;
+        long good;
+        int used;
+        short[] buckets = new short[16];
+        int[] counts = new int[16];
+
+        Cell fold(Event event) {
+            double value = event.value();
+            count++;
+            sum += value;
+            low = Math.min(low, value);
+            high = Math.max(high, value);
+            if (event.good()) {
+                good++;
+            }
+            bump((short) (value > 0 ? Math.ceil(Math.log(value) / Math.log(2) * HISTOGRAM_SCALE) - 1 : 0));
+            return this;
+        }
+
+        private void bump(short bucket) {
+            int at = java.util.Arrays.binarySearch(buckets, 0, used, bucket);
+            if (at >= 0) {
+                counts[at]++;
+                return;
+            }
+            at = -at - 1;
+            if (used == buckets.length) {
+                buckets = java.util.Arrays.copyOf(buckets, used * 2);
+                counts = java.util.Arrays.copyOf(counts, used * 2);
+            }
+            System.arraycopy(buckets, at, buckets, at + 1, used - at);
+            System.arraycopy(counts, at, counts, at + 1, used - at);
+            buckets[at] = bucket;
+            counts[at] = 1;
+            used++;
+        }
+
+        String json(long startMs) {
+            StringBuilder text = new StringBuilder(64 + 12 * used);
+            text.append("{\"start_ms\": ").append(startMs).append(", \"count\": ").append(count);
+            text.append(", \"sum\": ").append(sum).append(", \"low\": ").append(low).append(", \"high\": ").append(high);
+            text.append(", \"good\": ").append(good).append(", \"histogram\": {");
+            for (int at = 0; at < used; at++) {
+                text.append(at == 0 ? "\"" : ", \"").append(buckets[at]).append("\": ").append(counts[at]);
+            }
+            return text.append("}}").toString();
+        }
+    }
+
+    static final class CellSerde implements Serde<Cell>, Serializer<Cell>, Deserializer<Cell> {
+        @Override
+        public byte[] serialize(String topic, Cell cell) {
+            if (cell == null) {
+                return null;
+            }
+            ByteBuffer out = ByteBuffer.allocate(40 + 6 * cell.used);
+            out.putLong(cell.count).putDouble(cell.sum).putDouble(cell.low).putDouble(cell.high).putLong(cell.good);
+            for (int at = 0; at < cell.used; at++) {
+                out.putShort(cell.buckets[at]).putInt(cell.counts[at]);
+            }
+            return out.array();
+        }
+
+        @Override
+        public Cell deserialize(String topic, byte[] data) {
+            if (data == null) {
+                return null;
+            }
+            ByteBuffer in = ByteBuffer.wrap(data);
+            Cell cell = new Cell();
+            cell.count = in.getLong();
+            cell.sum = in.getDouble();
+            cell.low = in.getDouble();
+            cell.high = in.getDouble();
+            cell.good = in.getLong();
+            int many = in.remaining() / 6;
+            cell.buckets = new short[many + 4];
+            cell.counts = new int[many + 4];
+            for (; cell.used < many; cell.used++) {
+                cell.buckets[cell.used] = in.getShort();
+                cell.counts[cell.used] = in.getInt();
+            }
+            return cell;
+        }
+
+        @Override
+        public Serializer<Cell> serializer() {
+            return this;
+        }
+
+        @Override
+        public Deserializer<Cell> deserializer() {
+            return this;
+        }
+
+        @Override
+        public void configure(Map<String, ?> settings, boolean isKey) {}
+
+        @Override
+        public void close() {}
+    }
+
+    /** Single events. One a thread at a time, as Kafka Streams uses it: each task has a decoder of its own. */
+    static final class EventReader implements Deserializer<Event> {
+        private final ThreadLocal<Reading> own;
+
+        private static final class Reading {
+            final GenericDatumReader<GenericRecord> reader;
+            BinaryDecoder decoder;
+            GenericRecord last;
+
+            Reading(Schema written) {
+                reader = new GenericDatumReader<>(written, new Schema.Parser().parse(NEEDED));
+            }
+        }
+
+        EventReader(Schema written) {
+            own = ThreadLocal.withInitial(() -> new Reading(written));
+        }
+
+        @Override
+        public Event deserialize(String topic, byte[] data) {
+            Reading mine = own.get();
+            try {
+                mine.decoder =
+                        DecoderFactory.get().binaryDecoder(data, FRAME_BYTES, data.length - FRAME_BYTES, mine.decoder);
+                mine.last = mine.reader.read(mine.last, mine.decoder);
+            } catch (java.io.IOException error) {
+                throw new java.io.UncheckedIOException(error);
+            }
+            GenericRecord found = mine.last;
+            return new Event((Long) found.get(0), (Double) found.get(1), (Integer) found.get(2) == GOOD);
+        }
+    }
+
+    static final class EventTime implements TimestampExtractor {
+        @Override
+        public long extract(ConsumerRecord<Object, Object> record, long partitionTime) {
+            return ((Event) record.value()).timeMs();
+        }
+    }
+
+    static Properties settings() {
+        Properties found = new Properties();
+        found.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, System.getenv("BENCH_BOOTSTRAP"));
+        found.put(StreamsConfig.STATE_DIR_CONFIG, System.getenv("BENCH_STATE"));
+        found.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, System.getenv("BENCH_THREADS"));
+        found.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, System.getenv("BENCH_GUARANTEE"));
+        found.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 1_000); // as often as Tocsin's checkpoints
+        found.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, CACHE_BYTES);
+        found.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
+        found.put(StreamsConfig.consumerPrefix(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG), "earliest");
+        found.put(StreamsConfig.consumerPrefix(ConsumerConfig.MAX_POLL_RECORDS_CONFIG), 10_000);
+        return found;
+    }
+
+    static Topology topology(Schema written, LongAdder done, String results) {
+        StreamsBuilder builder = new StreamsBuilder();
+        Serde<Event> events = Serdes.serdeFrom((topic, event) -> null, new EventReader(written));
+        builder.stream(
+                        System.getenv("BENCH_TOPIC"),
+                        Consumed.with(Serdes.String(), events).withTimestampExtractor(new EventTime()))
+                .groupByKey(Grouped.with(Serdes.String(), events))
+                .windowedBy(TimeWindows.ofSizeAndGrace(Duration.ofMillis(WINDOW_MS), Duration.ofMillis(GRACE_MS)))
+                .aggregate(
+                        Cell::new,
+                        (key, event, cell) -> {
+                            done.increment();
+                            return cell.fold(event);
+                        },
+                        Materialized.<String, Cell, WindowStore<Bytes, byte[]>>as("windows")
+                                .withKeySerde(Serdes.String())
+                                .withValueSerde(new CellSerde()))
+                .toStream()
+                .map((window, cell) -> KeyValue.pair(window.key(), cell.json(window.window().start())))
+                .to(results, Produced.with(Serdes.String(), Serdes.String()));
+        return builder.build();
+    }
+
+    static KafkaStreams started(Schema written, LongAdder done, String group, String results) {
+        Properties settings = settings();
+        settings.put(StreamsConfig.APPLICATION_ID_CONFIG, group);
+        KafkaStreams streams = new KafkaStreams(topology(written, done, results), settings);
+        streams.setUncaughtExceptionHandler(
+                error -> {
+                    error.printStackTrace();
+                    Runtime.getRuntime().halt(1);
+                    return StreamThreadExceptionResponse.SHUTDOWN_APPLICATION;
+                });
+        streams.start();
+        return streams;
+    }
+
+    /** Once through the topic as another application, so that the compiler is warm when it counts. */
+    static void warm(Schema written, long events) throws InterruptedException {
+        LongAdder done = new LongAdder();
+        String group = System.getenv("BENCH_GROUP") + "-warm";
+        try (KafkaStreams streams = started(written, done, group, System.getenv("BENCH_WARM_RESULTS"))) {
+            while (done.sum() < events) {
+                Thread.sleep(REPORT_MS);
+            }
+        }
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        Schema written = new Schema.Parser().parse(new File(System.getenv("BENCH_SCHEMA")));
+        warm(written, Long.parseLong(System.getenv("BENCH_WARM_EVENTS")));
+        LongAdder done = new LongAdder();
+        started(written, done, System.getenv("BENCH_GROUP"), System.getenv("BENCH_RESULTS"));
+        while (true) {
+            System.out.println("{\"done\": " + done.sum() + "}");
+            Thread.sleep(REPORT_MS);
+        }
+    }
+}
