@@ -66,6 +66,8 @@ WATCH_SLACK_S: Final = 15.0
 #: The event loop stood still: not live after the first, ended by the guard thread after the second.
 LOOP_STALL_S: Final = 20.0
 LOOP_DEAD_S: Final = 60.0
+#: A stop waits for last deliveries (`delivery_timeout_s`, 30 s) and for the group; what takes longer hangs.
+STOP_DEAD_S: Final = 60.0
 READY_LAG_RECORDS: Final = 10_000
 #: How long an ending process may take to tell Sentry why.
 LAST_WORDS_S: Final = 2.0

@@ -3,9 +3,10 @@
 What: each few seconds asks aiokafka for errors that Faust never raises (trap 5), and judges progress: a partition whose
 fence stands still while its end is ahead, an assigned partition that is not restored, a checkpoint that is not done.
 Where a partition stands still the broker itself is asked for its end, since a consumer that fetches nothing does not
-know it. A thread beside the event loop ends a process whose loop no longer turns. Why progress and not time: an idle
-partition, a restore and a long catch-up are all healthy. It refuses to repair: a stuck worker ends, and its partitions
-move to one that works.
+know it. A thread beside the event loop ends a process whose loop no longer turns, or that was told to stop and does
+not: Faust waits for ever for a consumer thread that has crashed. Why progress and not time: an idle partition, a
+restore and a long catch-up are all healthy. It refuses to repair: a stuck worker ends, and its partitions move to one
+that works.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import psutil
 import structlog
 
 from streams import errors, selfmetrics
-from streams.limits import BUSY_PATIENCE, END_OFFSET_TIMEOUT_S, LOOP_DEAD_S, WATCH_EVERY_S, WATCH_SLACK_S
+from streams.limits import BUSY_PATIENCE, END_OFFSET_TIMEOUT_S, LOOP_DEAD_S, STOP_DEAD_S, WATCH_EVERY_S, WATCH_SLACK_S
 from streams.stage import Stage
 from streams.step import Step
 from streams.transport import aiokafka_consumer, end_of_log
@@ -65,6 +66,8 @@ class Watchdog:
         while not self._app.should_stop:
             time.sleep(WATCH_EVERY_S)
             self.judge_loop()
+        time.sleep(STOP_DEAD_S)  # a process that ends in time takes this thread along
+        self.ends(errors.EXIT_RESTART, f"told to stop {STOP_DEAD_S:.0f} s ago and still there")
 
     def judge_loop(self) -> None:
         """End the process when the event loop has not turned for long; nothing inside the loop could."""

@@ -115,6 +115,15 @@ def test_a_loop_that_stands_still_is_ended_from_beside(world):
     assert world.ended[0][0] == errors.EXIT_RESTART
 
 
+def test_a_worker_that_was_told_to_stop_and_hangs_is_ended(world, monkeypatch):
+    slept = []
+    monkeypatch.setattr(watchdog, "time", types.SimpleNamespace(sleep=slept.append))
+    world.app.should_stop = True
+    world.dog._guard_loop()
+    assert slept == [watchdog.STOP_DEAD_S]
+    assert world.ended[0][0] == errors.EXIT_RESTART
+
+
 def consumer(**coordinator) -> types.SimpleNamespace:
     inner = types.SimpleNamespace(_coordinator=types.SimpleNamespace(**coordinator))
     return types.SimpleNamespace(_thread=types.SimpleNamespace(_consumer=inner))
