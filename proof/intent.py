@@ -59,12 +59,16 @@ class Journal:
                 self._file.flush()
                 os.fsync(self._file.fileno())
 
-    def close(self) -> None:
+    def sync(self) -> None:
         """All of it on the disk."""
         with self._lock:
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._file.close()
+
+    def close(self) -> None:
+        """No more."""
+        self.sync()
+        self._file.close()
 
 
 def read(path: Path) -> Books:

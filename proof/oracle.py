@@ -9,17 +9,19 @@ unknown, I6 revisions only grow. It refuses tolerance, and the product's decoder
 from __future__ import annotations
 
 import dataclasses
+import io
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import fastavro
 import numpy as np
 
-from demo.audit import TOPICS, Audit, TopicReader, Verdict
-from demo.ledger import Cell, Cells, add, cells_of
+from demo.audit import TOPICS, Audit, TopicReader, Verdict, load
+from demo.ledger import WINDOW_MS, Cell, Cells, add, cells_of
 from demo.pages import Log
-from demo.wire import NotARecord, read_batch
+from demo.wire import NotARecord, body, read_batch
 from local import java
 from local.kafka import KAFKA_VERSION
 from schemas import codec
@@ -30,6 +32,7 @@ IDLE_MS = 4_000
 FOREIGN_MAX_S = 120.0
 RECORDS = ("alerts", "incidents", "slo.status")
 FINAL, CORRECTION = 4, 8
+ROLLUPS = load("rollup_batch.avsc")
 _ESCAPED = re.compile(rb"\\x([0-9A-F]{2})")
 
 
@@ -86,11 +89,13 @@ class Watch:
 
 def rows_of(value: bytes) -> Iterator[tuple[bytes, int, int, int, tuple[int, ...]]]:
     """(definition, start, revision, flags, (count, whole sum, fingerprint)) of each ten-second row of a rollup batch."""
-    batch: Any = codec.decode(value)
-    if batch.window_ms != 10_000:
+    batch: Any = fastavro.schemaless_reader(io.BytesIO(value[body(value) :]), ROLLUPS, None)
+    if batch["window_ms"] != WINDOW_MS:
         return
-    cells: Mapping[str, Any] = {field: getattr(batch.cells, field) for field in COLUMNS}
-    columns = [np.frombuffer(cells[name], dtype).tolist() for name, dtype in COLUMNS.items() if name != "definition_bytes"]
+    cells: Mapping[str, Any] = batch["cells"]
+    columns = [
+        np.frombuffer(cells[name], dtype).tolist() for name, dtype in COLUMNS.items() if name != "definition_bytes"
+    ]
     begin = 0
     for start, revision, flags, count, whole, fingerprint, end in zip(*columns, strict=True):
         yield cells["definition_bytes"][begin:end], start, revision, flags, (count, whole, fingerprint)
@@ -121,7 +126,7 @@ def totals(verdict: Verdict) -> dict[str, int]:
 
 
 def unescape(line: bytes) -> bytes:
-    """The bytes of a value that Kafka's own `Bytes.toString` wrote: printable ones as they are, the others as \\xHH."""
+    r"""The bytes of a value that Kafka's own `Bytes.toString` wrote: printable ones as they are, the others as \xHH."""
     return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), line)
 
 
@@ -144,7 +149,7 @@ def foreign(bootstrap: str, topic: str) -> list[bytes]:
     return [unescape(line) for line in done.stdout.split(b"\n") if line]
 
 
-def cells_in(values: Iterable[bytes]) -> tuple[Cells, int]:
+def cells_in(values: Iterable[bytes], dedupe: bool = True) -> tuple[Cells, int]:
     """What a raw log holds, each batch once however often it lies there, and how many records are no batches."""
     cells: dict[Any, Cell] = {}
     seen, unreadable = set(), 0
@@ -155,7 +160,7 @@ def cells_in(values: Iterable[bytes]) -> tuple[Cells, int]:
             unreadable += 1
             continue
         key = (batch.source, batch.boot, batch.sequence)
-        if key not in seen:
+        if key not in seen or not dedupe:
             seen.add(key)
             for place, cell in cells_of(batch):
                 add(cells, place, cell)

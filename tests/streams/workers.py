@@ -62,7 +62,12 @@ class Fleet:
         with (self.directory / f"worker-{len(self.workers)}.log").open("wb") as log:
             worker = subprocess.Popen(
                 [sys.executable, str(ROOT / "tests/streams/tiny.py"), "worker"],
-                env={**os.environ, "TINY": json.dumps(dataclasses.asdict(facts)), VARIABLE: crash, "PYTHONUNBUFFERED": "1"},
+                env={
+                    **os.environ,
+                    "TINY": json.dumps(dataclasses.asdict(facts)),
+                    VARIABLE: crash,
+                    "PYTHONUNBUFFERED": "1",
+                },
                 stdout=log,
                 stderr=log,
                 cwd=self.directory,

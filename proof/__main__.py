@@ -1,0 +1,18 @@
+"""`python -m proof [--long] [--seed N] [--only ROW]`: faults on a cluster, judged; exit code 0 only if everything held. It refuses less."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from proof.play import Order, play
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m proof", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--long", action="store_true", help="hundreds of kills")
+    parser.add_argument("--rate", type=int, default=500, help="measurements a second")
+    parser.add_argument("--only", default="", help="rows, by number, with commas")
+    chosen = parser.parse_args()
+    only = tuple(filter(None, chosen.only.split(",")))
+    sys.exit(0 if play(Order(chosen.seed, chosen.long, chosen.rate, only)).good else 1)
