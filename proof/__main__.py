@@ -13,6 +13,7 @@ if __name__ == "__main__":
     parser.add_argument("--long", action="store_true", help="hundreds of kills")
     parser.add_argument("--rate", type=int, default=500, help="measurements a second")
     parser.add_argument("--only", default="", help="rows, by number, with commas")
+    parser.add_argument("--page", action="store_true", help="write the tables into docs/reliability.md")
     chosen = parser.parse_args()
     only = tuple(filter(None, chosen.only.split(",")))
-    sys.exit(0 if play(Order(chosen.seed, chosen.long, chosen.rate, only)).good else 1)
+    sys.exit(0 if play(Order(chosen.seed, chosen.long, chosen.rate, only, chosen.page)).good else 1)

@@ -8,6 +8,7 @@ refuses to wait without a bound: every wait names what did not come.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import time
@@ -32,6 +33,8 @@ from streams import topics
 
 PARTITIONS = 4
 PATIENCE_S = 90.0
+ANSWER_S = 0.5
+FRESH, FRESH_S = "tocsin_event_lag_seconds{web}", 2.0
 SLOS = ROOT / "proof" / "slos"
 HOSTILE = "proof.hostile"  # the metric of hostile numbers: judged apart
 SETTINGS = {
@@ -148,10 +151,22 @@ class Field:
     def metrics(self, name: str) -> Metrics:
         """A worker's metrics; empty when it does not answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]}/metrics", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]}/metrics", timeout=ANSWER_S) as answer:
                 return Metrics.parse(answer.read().decode())
         except OSError:
             return Metrics()
+
+    def at_work(self) -> bool:
+        """Whether each partition of both stages is held, read to its end, and gives fresh measurements."""
+        held, fresh = set(), True
+        for name in self.workers.names:
+            found = self.metrics(name)
+            for stage, partition in itertools.product(("aggregate", "merge"), range(PARTITIONS)):
+                lag = found.get(f"tocsin_lag_records{{partition={partition},stage={stage}}}")
+                if lag is not None and lag < self.rate:
+                    held.add((stage, partition))
+                    fresh = fresh and FRESH in found and found[FRESH] < FRESH_S
+        return fresh and len(held) == 2 * PARTITIONS
 
     def unaccounted(self) -> float:
         """I5: what the workers themselves can't account for."""

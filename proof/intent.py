@@ -115,7 +115,7 @@ class JournalTransport:
 class Load:
     """Requests of a few services at a steady rate, all good, and bursts of bad ones on request."""
 
-    def __init__(self, bootstrap: str, journal: Path, seed: int, rate: int, sources: int = 4) -> None:
+    def __init__(self, bootstrap: str, journal: Path, seed: int, rate: int, sources: int = 8) -> None:
         self.ledger, self.rate = Ledger(), rate
         self.journal = Journal(journal)
         self.raw = KafkaTransport(bootstrap, config={"message.timeout.ms": 5_000})

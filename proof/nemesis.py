@@ -51,14 +51,11 @@ class Nemesis:
         self.injected += 1
 
     def _recover(self) -> None:
-        """Wait for what is sent from now on."""
+        """Wait until what is sent from now on is taken in, everywhere."""
         field = self.field
-        begun = time.monotonic()
-        field.during(0.3)
-        sent = field.load.acknowledged
-        field.until("new measurements", lambda: field.load.acknowledged > sent + field.rate // 10)
-        sent = field.load.acknowledged
-        field.until("their rollups", lambda: field.aggregated >= sent)
+        begun, sent = time.monotonic(), field.load.acknowledged
+        field.until("acknowledgements", lambda: field.load.acknowledged > sent + field.rate // 10)
+        field.until("work on every partition", field.at_work)
         self.recovered_s.append(time.monotonic() - begun)
 
     def _do_kill(self, step: Step) -> None:

@@ -26,6 +26,7 @@ HEAD = (
     "recovery p50/max s",
     "page max s",
 )
+BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
@@ -41,6 +42,7 @@ class Result:
     row: str
     name: str
     seed: int
+    begun_ms: int
     faults: int
     events: int
     lost: int
@@ -105,6 +107,15 @@ class Report:
             "controls": [dataclasses.asdict(one) | {"seen": one.seen} for one in self.controls],
         }
         path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+    def into(self, page: Path) -> None:
+        """Put the tables between the page's marks."""
+        text = page.read_text(encoding="utf-8")
+        head, _, rest = text.partition(BEGIN)
+        _, _, tail = rest.partition(END)
+        form = "long" if self.long else "short"
+        said = f"Seed {self.seed}, {form} form, {self.seconds:.0f} s."
+        page.write_text(f"{head}{BEGIN}\n{said}\n\n{self.table()}\n{END}{tail}", encoding="utf-8")
 
     def table(self) -> str:
         """For people, and for docs/reliability.md."""

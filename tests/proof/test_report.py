@@ -11,7 +11,7 @@ import pytest
 from proof.controls import Control
 from proof.report import Report, Result, quantile
 
-ROW = Result("1", "kill", 7, 3, 1_000, 0, 0, 0, 0, 0, (1.0, 2.0, 3.0), (0.5,))
+ROW = Result("1", "kill", 7, 0, 3, 1_000, 0, 0, 0, 0, 0, (1.0, 2.0, 3.0), (0.5,))
 REPORT = Report(7, False, 60.0, (ROW,), (Control("dropped", 1, 0),), {}, (), {})
 
 
@@ -43,3 +43,13 @@ def test_the_file_has_quantiles(tmp_path: Path) -> None:
     assert found["good"] is True
     assert found["results"][0]["recovered_s"] == {"p50": 2.0, "p95": 3.0, "p99": 3.0, "max": 3.0}
     assert quantile([], 0.5) is None
+
+
+def test_the_tables_are_put_between_the_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nafter\n")
+    REPORT.into(page)
+    text = page.read_text()
+    assert text.startswith("before\n<!-- chaos: begin -->\nSeed 7, short form, 60 s.\n")
+    assert text.endswith("| dropped | 1 | 0 | seen |\n<!-- chaos: end -->\nafter\n")
+    assert "old" not in text
