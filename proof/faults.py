@@ -68,7 +68,7 @@ def kills(rng: random.Random, count: int) -> tuple[Step, ...]:
 def rows(seed: int, long: bool) -> list[Row]:
     """What a run tries, in order."""
     rng = random.Random(seed)
-    often, spell = (60, 20.0) if long else (2, 4.0)
+    often, spell = (300, 20.0) if long else (2, 4.0)
     leaders = tuple(Step("kill_leader", str(rng.randrange(4))) for _ in range(6 if long else 1))
     found = [
         Row("1", "kill -9 of a worker", kills(rng, often)),
