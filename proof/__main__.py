@@ -16,4 +16,8 @@ if __name__ == "__main__":
     parser.add_argument("--page", action="store_true", help="write the tables into docs/reliability.md")
     chosen = parser.parse_args()
     only = tuple(filter(None, chosen.only.split(",")))
-    sys.exit(0 if play(Order(chosen.seed, chosen.long, chosen.rate or (2000 if chosen.long else 500), only, chosen.page)).good else 1)
+    sys.exit(
+        0
+        if play(Order(chosen.seed, chosen.long, chosen.rate or (2000 if chosen.long else 500), only, chosen.page)).good
+        else 1
+    )
