@@ -68,8 +68,10 @@ class Nemesis:
         field = self.field
         field.workers.kill(name)
         field.start(name, crash=point)
-        if point.startswith("notify."):  # comes by there when somebody is to be told
-            burst(field.load.client(f"crash-{name}-{field.restarts}"), 100, 60)
+        if point.startswith("notify."):  # comes by there when somebody is to be told, on a partition of its own
+            field.until("work on every partition", field.at_work)
+            for number in range(PARTITIONS * 2):
+                burst(field.load.client(f"told-{name}-{number}"), 100, 60)
         died = time.monotonic() + CRASH_MAX_S
         before = field.restarts
         while field.restarts == before and time.monotonic() < died:

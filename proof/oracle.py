@@ -19,7 +19,7 @@ import fastavro
 import numpy as np
 
 from demo.audit import TOPICS, Audit, TopicReader, Verdict, load
-from demo.ledger import WINDOW_MS, Cell, Cells, add, cells_of
+from demo.ledger import WINDOW_MS, Cell, Cells, NotAnInteger, add, cells_of
 from demo.pages import Log
 from demo.wire import NotARecord, body, read_batch
 from local import java
@@ -150,18 +150,20 @@ def foreign(bootstrap: str, topic: str) -> list[bytes]:
 
 
 def cells_in(values: Iterable[bytes], dedupe: bool = True) -> tuple[Cells, int]:
-    """What a raw log holds, each batch once however often it lies there, and how many records are no batches."""
+    """What a raw log holds, each batch once however often it lies there, and how many records are no batches
+    of integers."""
     cells: dict[Any, Cell] = {}
     seen, unreadable = set(), 0
     for value in values:
         try:
             batch = read_batch(value)
-        except NotARecord:
+            found = list(cells_of(batch))
+        except (NotARecord, NotAnInteger):  # nobody's that keeps a ledger
             unreadable += 1
             continue
         key = (batch.source, batch.boot, batch.sequence)
         if key not in seen or not dedupe:
             seen.add(key)
-            for place, cell in cells_of(batch):
+            for place, cell in found:
                 add(cells, place, cell)
     return cells, unreadable

@@ -67,6 +67,7 @@ def play(order: Order) -> Report:
                 )
         results = blamed(results, settled(field))
         seen, checks, wrong = last_checks(field, order.seed)
+        wrong += page_checks(field)
     report = Report(
         order.seed, order.long, round(time.monotonic() - begun, 1), results, seen, checks, wrong, dict(NOT_DONE)
     )
@@ -135,6 +136,16 @@ def blamed(results: Sequence[Result], differences: Sequence[Difference]) -> list
             wrong=[*row.wrong, str(one)] if len(row.wrong) < SHOWN else row.wrong,
         )  # fmt: skip
     return found
+
+
+def page_checks(field: Field) -> list[str]:
+    """P1, P2, P3 over the whole run, rows' own services and others."""
+    pages, unasked = field.pages()
+    wrong = [f"no page for {dict(page.expected.group)}" for page in pages if not came(page)]
+    wrong += [f"a page that nothing asked for: {key}" for key in unasked]
+    if field.repeated():
+        wrong.append(f"{field.repeated()} pages too many")
+    return wrong
 
 
 def settled(field: Field) -> Sequence[Difference]:

@@ -63,6 +63,11 @@ def test_a_raw_log_counts_each_batch_once_and_notes_what_is_none() -> None:
     ) as client:
         client.outcome("m").observe(good=True, value=3.0, time_ms=12_345)
     values = [value for _, value in kept.records]
-    cells, unreadable = oracle.cells_in([*values, b"not avro", *values])
+    hostile = MemoryTransport()
+    with Client(transport=hostile, kind="web", service="h", source="h-1", flush_interval=60.0) as client:
+        client.gauge("m").set(0.5)
+    cells, unreadable = oracle.cells_in([*values, b"not avro", *values, hostile.records[0][1]])
     assert cells == ledger.truth
-    assert unreadable == 1
+    assert unreadable == 2
+    twice = controls.without_dedupe(ledger.truth, [*values, *values], lambda cells: cells)
+    assert (twice.lost, twice.doubled) == (0, 1)
