@@ -128,7 +128,8 @@ def acks_one(cluster: Cluster) -> Control:
 def made(bootstrap: str, topic: str, copies: int) -> None:
     """A topic of one partition, whose writes need no second copy."""
     wanted = NewTopic(topic, 1, copies, config={"min.insync.replicas": "1"})
-    admin(bootstrap).create_topics([wanted])[topic].result(30)
+    client = admin(bootstrap)  # must outlive the answer
+    client.create_topics([wanted])[topic].result(30)
 
 
 def consumer_of(bootstrap: str) -> Consumer:

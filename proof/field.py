@@ -168,6 +168,11 @@ class Field:
                     fresh = fresh and FRESH in found and found[FRESH] < FRESH_S
         return fresh and len(held) == 2 * PARTITIONS
 
+    def holds(self, name: str, stage: str) -> bool:
+        """Whether that worker holds a partition of that stage."""
+        found = self.metrics(name)
+        return any(f"tocsin_lag_records{{partition={n},stage={stage}}}" in found for n in range(PARTITIONS))
+
     def unaccounted(self) -> float:
         """I5: what the workers themselves can't account for."""
         return sum(self.metrics(name)["tocsin_unaccounted_events"] for name in WORKERS)

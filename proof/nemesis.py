@@ -69,7 +69,7 @@ class Nemesis:
         field.workers.kill(name)
         field.start(name, crash=point)
         if point.startswith("notify."):  # comes by there when somebody is to be told, on a partition of its own
-            field.until("work on every partition", field.at_work)
+            field.until("its share of the work", lambda: field.holds(name, "notify") and field.at_work())
             for number in range(PARTITIONS * 2):
                 burst(field.load.client(f"told-{name}-{number}"), 100, 60)
         died = time.monotonic() + CRASH_MAX_S
