@@ -52,6 +52,8 @@ def changed(cells: Cells, at: tuple[object, int], by: int, fingerprint: int) -> 
 
 def in_books(truth: Cells, found: Cells, late: Cells, seed: int) -> list[Control]:
     """One measurement of each hundred thousand (one at least) dropped, doubled, or swapped."""
+    if not compare(truth, found, late, 0).exact:
+        return [Control("the books as they are must be exact", 0, 0)]  # else any control would be seen
     rng = random.Random(seed)
     keys = sorted(found, key=repr)
     times = max(1, sum(cell.count for cell in found.values()) // 100_000)

@@ -167,7 +167,7 @@ def last_checks(field: Field, seed: int) -> tuple[list[controls.Control], dict[s
     say("controls, and the raw topic read by Kafka's own consumer")
     with field.quiet():
         truth = field.load.ledger.snapshot()
-        late: Cells = field.watch.audit.late()
+        late = judged(field.watch.audit.late())
         seen = controls.in_books(truth, field.found(), late, seed)
         values = oracle.foreign(field.cluster.bootstrap, topics.TELEMETRY)
         raw, unreadable = oracle.cells_in(values)

@@ -22,6 +22,10 @@ def test_each_control_in_the_books_is_seen_and_the_true_books_are_exact() -> Non
     assert not controls.Control("blind", 0, 0).seen
 
 
+def test_books_that_are_wrong_already_prove_nothing_about_a_control() -> None:
+    assert [one.seen for one in controls.in_books(CELLS, {}, {}, seed=3)] == [False]
+
+
 def test_revisions_may_grow_repeat_and_be_corrected() -> None:
     revisions = oracle.Revisions()
     for revision, flags, count in ((0, 0, 5), (1, 0, 7), (0, 0, 5), (1, 0, 7), (2, oracle.FINAL, 7), (3, 12, 8)):
