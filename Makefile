@@ -9,7 +9,7 @@ PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.complete
 export PYTHON
 
-.PHONY: help env demo demo-verify test test-quick simulate check lint types imports format bench bench-quick peers topics lock clean
+.PHONY: help env demo demo-verify test test-quick simulate check lint types imports format bench bench-quick peers chaos chaos-long topics lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,12 @@ bench: $(STAMP) $(PEERS_STAMP) ## the benchmark, with its peers, on this machine
 
 bench-quick: $(STAMP) $(PEERS_STAMP) ## the benchmark in its short form
 	@$(BIN)/python -m bench --quick $(ARGS)
+
+chaos: $(STAMP) ## faults on a cluster of three brokers, judged by a ledger; three minutes, fixed seeds
+	@$(BIN)/python -m proof $(ARGS)
+
+chaos-long: $(STAMP) ## the same with hundreds of kills
+	@$(BIN)/python -m proof --long $(ARGS)
 
 topics: $(STAMP) ## print the table of topics
 	@$(BIN)/tocsin topics $(ARGS)

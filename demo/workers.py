@@ -42,11 +42,16 @@ class Workers:
         """Workers that run, by name."""
         return sorted(name for name, child in self._running.items() if child.exit_code() is None)
 
-    def start(self, name: str) -> None:
-        """Start one worker; its log begins anew unless it ran before."""
+    def start(self, name: str, own: Mapping[str, str] | None = None) -> None:
+        """Start one worker; its log begins anew unless it ran before. `own`: settings that only this one gets."""
         log = self._logs / f"{name}-{self.kills}.log"
         command = [sys.executable, "-m", "streams", "worker"]
-        self._running[name] = spawn(command, self._environment, log, name=name, mark="streams", ports=(), guarded=True)
+        environment = {**self._environment, **(own or {})}
+        self._running[name] = spawn(command, environment, log, name=name, mark="streams", ports=(), guarded=True)
+
+    def pid(self, name: str) -> int:
+        """The process id of one that was started."""
+        return self._running[name].identity.pid
 
     def check(self) -> None:
         """Raise WorkerEnded if one has ended by itself."""

@@ -20,8 +20,8 @@ from typing import Literal
 
 from local.errors import ChoiceUnknown, DockerBrokerFailed, GivenBrokerSilent
 from local.java import Progress, silent
-from local.kafka import KAFKA_VERSION, SETTINGS, EmbeddedBroker, metadata
-from local.limits import BROKER_START_MAX_S, DOCKER_ANSWER_MAX_S, MESSAGE_MAX_BYTES, METADATA_MAX_S, POLL_S
+from local.kafka import KAFKA_VERSION, EmbeddedBroker, Seat, metadata, settings_of
+from local.limits import BROKER_START_MAX_S, DOCKER_ANSWER_MAX_S, METADATA_MAX_S, POLL_S
 from local.process import free_port
 
 #: Kafka's own image, of the version that is embedded otherwise.
@@ -138,10 +138,10 @@ def docker_broker() -> Iterator[Running]:
 
 
 def docker_settings(bootstrap: str, port: int) -> dict[str, str]:
-    """The environment of Kafka's own image: what SETTINGS of `local.kafka` says, as variables."""
-    given = dict(line.split("=", 1) for line in SETTINGS.splitlines() if "=" in line and not line.startswith("#"))
-    facts = {"port": port, "controller_port": CONTAINER_CONTROLLER_PORT, "data": "/tmp/kafka"}  # noqa: S108 - its own disk
-    filled = {name: value.format(**facts, message_max_bytes=MESSAGE_MAX_BYTES) for name, value in given.items()}
+    """The environment of Kafka's own image: what the embedded broker's settings file says, as variables."""
+    seat = Seat(1, port, (CONTAINER_CONTROLLER_PORT,), "", 1, 1)
+    text = settings_of(seat, Path("/tmp/kafka"))  # noqa: S108 - the container's own disk
+    filled = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     filled["listeners"] = f"PLAINTEXT://:{port},CONTROLLER://:{CONTAINER_CONTROLLER_PORT}"
     filled["advertised.listeners"] = f"PLAINTEXT://{bootstrap}"
     return {f"KAFKA_{name.replace('.', '_').upper()}": value for name, value in filled.items()}

@@ -64,25 +64,26 @@ rootLogger.appenderRef.file.ref = file
 
 SETTINGS = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+node.id={node}
+controller.quorum.voters={voters}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{listener}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,DETOUR:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs={data}
 # a topic exists because somebody made it, with its settings
 auto.create.topics.enable=false
-# one node, so one copy of everything; few partitions, so that groups come up at once
-default.replication.factor=1
-min.insync.replicas=1
-offsets.topic.replication.factor=1
+# one node has one copy of everything; few partitions, so that groups come up at once
+default.replication.factor={copies}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=2
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={in_sync}
 # a worker that joins or dies is noticed in a second, not in three and ten
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
@@ -96,14 +97,33 @@ log.cleaner.dedupe.buffer.size=16777216
 """
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Seat:
+    """A broker's place in a cluster of several: node ids count from 1, in the order of `controllers`.
+
+    `detour`: the ports of a second listener, (where it listens, what it tells clients): the way through a proxy.
+    """
+
+    node: int
+    port: int
+    controllers: tuple[int, ...]
+    cluster: str
+    copies: int
+    in_sync: int
+    detour: tuple[int, int] | None = None
+
+
 class EmbeddedBroker:
     """A broker whose files all lie in `directory`; port 0 picks a free one and keeps it over restarts.
 
     With `keep`, the broker outlives this process; otherwise it is ended with it, even if this process is killed.
     """
 
-    def __init__(self, directory: Path, port: int = 0, keep: bool = False, progress: Progress = silent) -> None:
+    def __init__(
+        self, directory: Path, port: int = 0, keep: bool = False, progress: Progress = silent, seat: Seat | None = None
+    ) -> None:
         self.directory = directory.resolve()
+        self.seat = seat
         self.wanted_port = port
         self.keep = keep
         self.progress = progress
@@ -208,7 +228,7 @@ class EmbeddedBroker:
             except ProcessDied:
                 self._end(signal.SIGKILL)
                 lost_race = any(BIND_FAILURE in process.tail(log) for log in self.logs)
-                if not lost_race or self.wanted_port or attempt == PORT_TRIES_MAX:
+                if not lost_race or self.wanted_port or self.seat or attempt == PORT_TRIES_MAX:
                     raise
             except BaseException:
                 self._end(signal.SIGKILL)
@@ -218,6 +238,8 @@ class EmbeddedBroker:
 
     def _ports(self, before: process.Identity | None, attempt: int) -> tuple[int, int]:
         """The broker's and the controller's port: the wanted one, else the last run's, else free ones."""
+        if self.seat is not None:
+            return self.seat.port, self.seat.controllers[self.seat.node - 1]
         if self.wanted_port:
             if not process.port_is_free(self.wanted_port):
                 raise PortInUse(port=self.wanted_port)
@@ -229,8 +251,8 @@ class EmbeddedBroker:
     def _configure(self, ports: tuple[int, int], classpath: str) -> str:
         """Writes the settings and formats the storage at the first start; answers with the cluster's id."""
         data = self.directory / "data"
-        facts = {"port": ports[0], "controller_port": ports[1], "data": data, "message_max_bytes": MESSAGE_MAX_BYTES}
-        self._settings.write_text(SETTINGS.format_map(facts), encoding="utf-8")
+        seat = self.seat or Seat(1, ports[0], (ports[1],), "", 1, 1)
+        self._settings.write_text(settings_of(seat, data), encoding="utf-8")
         logging = LOGGING.format(log=self.logs[0])
         (self.directory / "log4j2.properties").write_text(logging, encoding="utf-8")
         known = cluster_of(data)
@@ -238,7 +260,7 @@ class EmbeddedBroker:
             return known
         self.progress("formatting the broker's storage")
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
-        cluster = "T" + cluster[1:]  # an id that begins with a dash reads as an option
+        cluster = seat.cluster or "T" + cluster[1:]  # an id that begins with a dash reads as an option
         command = self._java(classpath, 256, FORMAT_CLASS, ["format", "-t", cluster, "-c", str(self._settings)])
         with self.logs[1].open("wb") as output:
             code = subprocess.run(
@@ -287,6 +309,24 @@ class EmbeddedBroker:
                     return
             time.sleep(POLL_S)
         raise StartTimeout(what=WHAT, seconds=int(BROKER_START_MAX_S), log=self.logs[0], tail=process.tail(*self.logs))
+
+
+def settings_of(seat: Seat, data: Path) -> str:
+    """The text of the broker's settings file."""
+    listener, told = (f",DETOUR://127.0.0.1:{port}" if port else "" for port in seat.detour or (0, 0))
+    facts = {
+        "node": seat.node,
+        "voters": ",".join(f"{node}@127.0.0.1:{port}" for node, port in enumerate(seat.controllers, 1)),
+        "port": seat.port,
+        "controller_port": seat.controllers[seat.node - 1],
+        "listener": listener,
+        "advertised": told,
+        "copies": seat.copies,
+        "in_sync": seat.in_sync,
+        "data": data,
+        "message_max_bytes": MESSAGE_MAX_BYTES,
+    }
+    return SETTINGS.format_map(facts)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

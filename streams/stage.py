@@ -18,7 +18,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
 
-from streams import errors
+from streams import crash, errors
 from streams.chunk import BEGINS
 from streams.producer import Producer, Sent
 from streams.records import EMPTY, Records
@@ -124,6 +124,7 @@ class Stage(Generic[S]):
         self.assignments = 0
         self.checkpoint_since: float | None = None  # monotonic; None between checkpoints
         self.metrics = StageMetrics(name)
+        self._reach = crash.points(name)
         self._make_step, self._state, self._producer = make_step, state, producer
         self._generation, self._highwater, self._clock = generation, highwater, clock
         self._urgent = asyncio.Event()
@@ -199,6 +200,7 @@ class Stage(Generic[S]):
             if begins > held.step.fence + 1 > 0:
                 raise errors.ChunkMissing(place=f"{self.topic}[{partition}]", fence=held.step.fence, begins=begins)
             held.step.apply(records)
+            self._reach("after_apply")
         except Exception as error:
             log.exception("step_failed", stage=self.name, partition=partition)
             self.ends(errors.EXIT_RESTART, f"{self.name}[{partition}]: {error!r}")
@@ -256,21 +258,29 @@ class Stage(Generic[S]):
         """Outputs, then snapshots, then acknowledgements; each only when what is before it is acknowledged."""
         began = self.checkpoint_since = time.monotonic()
         now = self._clock()
-        sent = Sent()
+        sent, told = Sent(), False
         work = []
         for partition, held in self.held.items():
             behind = self.behind(partition)
             self.metrics.lag(partition, behind)
             held.step.tick(int(now * 1000), behind == 0)
-            self._producer.send(held.step.drain(), sent)
+            outputs = held.step.drain()
+            if outputs:
+                told = True
+                self._reach("before_outputs")
+            self._producer.send(outputs, sent)
             wanted = held.changed if last else held.due(now, self.pace, len(self.held))
             work.append((partition, held, self._snapshot(held, now) if wanted else None, held.unsaved))
             held.unsaved = []
         saved = self._unsaved
         await self._producer.settled(sent)
+        if told:
+            self._reach("after_outputs")
         for partition, held, snapshot, _ in work:
             if snapshot is not None and self.held.get(partition) is held:
                 await self._write(partition, held, *snapshot)
+                self._reach("after_snapshot")
+        self._reach("before_ack")
         for partition, held, _, events in work:
             if self.held.get(partition) is held:
                 held.step.settled()
@@ -300,6 +310,7 @@ class Stage(Generic[S]):
 
     async def _write(self, partition: int, held: Held[S], fence: int, data: bytes, created_ms: int) -> None:
         sent = self._producer.send(held.writer.records(fence, data, created_ms))
+        self._reach("in_snapshot")
         await self._producer.settled(sent)
         stale, readable_from = held.writer.written(sent.first_offset)
         await self._producer.settled(self._producer.send(stale))

@@ -34,7 +34,7 @@ NOT_CODE = {"", "text", "json"}
 DOCUMENTED_BOOTSTRAP = "127.0.0.1:9092"
 #: Commands that do not end, start processes, or need what only a user has.
 ASKED_FOR_HELP = {"up", "worker", "demo", "explain", "ack", "resolve", "doctor"}
-ROOMS = ("schemas", "rollups", "alerts", "sinks", "streams", "local", "demo", "cli", "bench")
+ROOMS = ("schemas", "rollups", "alerts", "sinks", "streams", "local", "demo", "cli", "bench", "proof")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = {".git", ".venv", ".venv-peers", ".tocsin", "__pycache__", "build", "dist", "node_modules"}
 PURE = ("schemas", "rollups", "alerts")
-ROOMS = (*PURE, "sinks", "streams", "local", "demo", "cli", "bench")
+ROOMS = (*PURE, "sinks", "streams", "local", "demo", "cli", "bench", "proof")
 CLIENT = "client/src/tocsin"
 
 FILE_LINES_MAX = 400

@@ -42,3 +42,14 @@ def test_killed_and_stopped_workers_are_gone(tmp_path: Path) -> None:
     workers.check()
     workers.stop()
     assert [identity.process() for identity in processes] == [None, None]
+
+
+def test_a_worker_gets_settings_of_its_own(tmp_path: Path) -> None:
+    workers = Workers(UNREACHABLE, tmp_path)
+    workers.start("one", {"TOCSIN_CRASH_AT": "nowhere"})
+    assert workers.pid("one") > 0
+    try:
+        with pytest.raises(WorkerEnded, match="TOCSIN_CRASH_AT"):
+            until_ended(workers)
+    finally:
+        workers.stop()

@@ -48,7 +48,6 @@ class Facts:
     partitions: int = 4
     quiet: bool = False  # counts and no more, outputs nothing: for measuring
     bad: int = -1  # a value that the step can't take
-    die_after_outputs: int = 0  # nth checkpoint that ends between its outputs and its snapshot
     health_port: int = 0
     session_timeout_s: float = 3.0
     snapshot_min_s: float = 0.3
@@ -119,19 +118,6 @@ class CountStep:
         self.closed = True
 
 
-class DyingStage(Stage[CountStep]):
-    """Ends without a word between a checkpoint's outputs and its snapshot."""
-
-    die_at = 0
-    _writes = 0
-
-    async def _write(self, *args) -> None:
-        self._writes += 1
-        if self._writes == self.die_at:
-            os._exit(9)
-        await super()._write(*args)
-
-
 def faust_app(facts: Facts) -> faust.App:
     """As `streams.app.faust_app`, with shorter times."""
     app = faust.App(
@@ -165,7 +151,7 @@ def worker(facts: Facts) -> tuple[faust.App, Stage[CountStep], Watchdog]:
     producer = Producer(facts.bootstrap, 10.0)
     state = StateLog(facts.bootstrap, facts.application, facts.state, 20.0)
     pace = Pace(facts.checkpoint_s, facts.snapshot_min_s, 2.0, 0.05, 2_000_000)
-    stage = (DyingStage if facts.die_after_outputs else Stage)(
+    stage = Stage(
         "tiny",
         facts.topic,
         lambda partition: CountStep(partition, facts),
@@ -175,7 +161,6 @@ def worker(facts: Facts) -> tuple[faust.App, Stage[CountStep], Watchdog]:
         lambda: int(app.consumer_generation_id),
         lambda topic, partition: app.consumer.highwater(faust.types.TP(topic, partition)),
     )
-    stage.die_at = facts.die_after_outputs
     watchdog = Watchdog(app, [stage], 20.0)
 
     async def restore(topic: str, partition: int) -> int | None:

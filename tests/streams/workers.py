@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from streams.crash import VARIABLE
 from tests.streams.broker import fill, make_topic, truth
 from tests.streams.tiny import Facts
 
@@ -55,12 +56,18 @@ class Fleet:
         if error is not None:
             print(self.log()[-6_000:])
 
-    def start(self, **changed: object) -> subprocess.Popen[bytes]:
+    def start(self, crash: str = "", **changed: object) -> subprocess.Popen[bytes]:
+        """Start a worker; `crash`: where it kills itself, as `streams.crash` has it."""
         facts = dataclasses.replace(self.facts, **changed)  # type: ignore[arg-type]
         with (self.directory / f"worker-{len(self.workers)}.log").open("wb") as log:
             worker = subprocess.Popen(
                 [sys.executable, str(ROOT / "tests/streams/tiny.py"), "worker"],
-                env={**os.environ, "TINY": json.dumps(dataclasses.asdict(facts)), "PYTHONUNBUFFERED": "1"},
+                env={
+                    **os.environ,
+                    "TINY": json.dumps(dataclasses.asdict(facts)),
+                    VARIABLE: crash,
+                    "PYTHONUNBUFFERED": "1",
+                },
                 stdout=log,
                 stderr=log,
                 cwd=self.directory,

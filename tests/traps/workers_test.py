@@ -82,10 +82,10 @@ def test_trap_01_exception_acks(fleet):
 def test_trap_02_crash_between_outputs_and_snapshot(fleet):
     world = fleet()
     world.produce(0, 2_000)
-    assert world.ended(world.start(die_after_outputs=1)) == 9
+    assert world.ended(world.start("tiny.after_outputs:1")) == -signal.SIGKILL
     assert world.exact()  # the outputs had left, the state had not
     world.produce(2_000, 2_000)
-    assert world.ended(world.start(die_after_outputs=3)) == 9
+    assert world.ended(world.start("tiny.after_snapshot:2")) == -signal.SIGKILL
     worker = world.start()
     wait_for("all records", world.exact)
     world.stop(worker)

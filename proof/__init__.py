@@ -1,0 +1,1 @@
+"""Proof: faults on purpose, and an oracle that says what they cost."""

@@ -1,0 +1,165 @@
+"""Controls: wrongs on purpose, each of which the oracle must see. One that it does not see fails the whole run.
+
+What: the run's own results with a measurement dropped, doubled, or swapped for another (count and sum unchanged: only
+the fingerprint tells); and on the running cluster: the raw topic counted without dedupe, a leader that acknowledges alone
+and dies, a consumer that commits before it processes and dies. Why: an oracle that never
+said no proves nothing. It refuses to count a control as passed unless its kind of wrong was named.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable, Iterable
+
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]  # a re-export that is not declared
+
+from demo.audit import compare
+from demo.ledger import Cell, Cells
+from proof.cluster import Cluster
+from proof.oracle import cells_in
+from streams.topics import admin
+
+TOPIC = "proof.control"
+FIRST = "proof.control.first"
+RECORDS = 500
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Control:
+    """A wrong, and what the oracle said of it."""
+
+    name: str
+    lost: int
+    doubled: int
+
+    @property
+    def seen(self) -> bool:
+        """Whether the oracle said no, as it must."""
+        return bool(self.lost or self.doubled)
+
+
+def changed(cells: Cells, at: tuple[object, int], by: int, fingerprint: int) -> Cells:
+    """A copy in which one cell has that many more measurements (each of value 0), and another fingerprint."""
+    copy = dict(cells)
+    cell = copy[at]  # type: ignore[index]  # one of its own keys
+    copy[at] = Cell(  # type: ignore[index]
+        cell.count + by, cell.total, cell.low, cell.high, (cell.fingerprint + fingerprint) % 2**64
+    )
+    return copy
+
+
+def in_books(truth: Cells, found: Cells, late: Cells, seed: int) -> list[Control]:
+    """One measurement of each hundred thousand (one at least) dropped, doubled, or swapped."""
+    if not compare(truth, found, late, 0).exact:
+        return [Control("the books as they are must be exact", 0, 0)]  # else any control would be seen
+    rng = random.Random(seed)
+    keys = sorted(found, key=repr)
+    times = max(1, sum(cell.count for cell in found.values()) // 100_000)
+    answers = []
+    for name, by in (("one in 1e5 dropped", -1), ("one in 1e5 doubled", 1), ("one swapped for another", 0)):
+        wrong = found
+        for _ in range(times):
+            wrong = changed(wrong, rng.choice(keys), by, rng.getrandbits(63) + 1)
+        verdict = compare(truth, wrong, late, 0)
+        answers.append(Control(name, verdict.lost, verdict.doubled + verdict.invented + verdict.altered))
+    return answers
+
+
+def without_dedupe(truth: Cells, raw: Iterable[bytes], mine: Callable[[Cells], Cells]) -> Control:
+    """The raw topic, every record counted as often as it lies there. `mine`: leaves out what is judged apart."""
+    verdict = compare(truth, mine(cells_in(raw, dedupe=False)[0]), {}, 0)
+    return Control("dedupe off", verdict.lost, verdict.doubled + verdict.invented + verdict.altered)
+
+
+def commit_first(bootstrap: str) -> Control:
+    """A consumer that commits what it fetched, then processes it; it dies between the two, and another goes on."""
+    made(bootstrap, FIRST, copies=3)
+    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all"})
+    for number in range(RECORDS):
+        producer.produce(FIRST, b"%d" % number)
+    producer.flush(30)
+    processed: list[int] = []
+    for life in range(2):
+        consumer = consumer_of(bootstrap)
+        place = consumer.committed([TopicPartition(FIRST, 0)], timeout=20)[0]
+        consumer.assign([TopicPartition(FIRST, 0, max(0, place.offset))])
+        while found := consumer.consume(RECORDS // 5, timeout=5):
+            consumer.commit(message=found[-1], asynchronous=False)
+            if life == 0 and processed:
+                break  # dead, with a part committed and not processed
+            processed += [int(message.value() or b"0") for message in found if message.error() is None]
+            if len(processed) >= RECORDS or found[-1].offset() == RECORDS - 1:
+                break
+        consumer.close()
+    return Control("commit before processing", RECORDS - len(set(processed)), len(processed) - len(set(processed)))
+
+
+def acks_one(cluster: Cluster) -> Control:
+    """Records that a leader acknowledged alone, while its follower was frozen; then the leader dies."""
+    made(cluster.bootstrap, TOPIC, copies=2)
+    client = admin(cluster.bootstrap)
+    leader = cluster.leader(TOPIC, 0)
+    place = client.list_topics(TOPIC, timeout=10).topics[TOPIC].partitions[0]
+    follower = next(node for node in place.replicas if node != leader)
+    acknowledged: set[int] = set()
+
+    def answered(error: object, message: Message) -> None:
+        if error is None:
+            acknowledged.add(int(message.value() or b"0"))
+
+    producer = Producer({"bootstrap.servers": cluster.bootstrap, "acks": 1, "linger.ms": 0})
+    producer.produce(TOPIC, b"-1")
+    producer.flush(10)
+    cluster.freeze(follower)
+    try:
+        for number in range(RECORDS):
+            producer.produce(TOPIC, b"%d" % number, on_delivery=answered)
+        producer.flush(2)
+        cluster.kill(leader)
+    finally:
+        cluster.thaw(follower)
+    while cluster.leader(TOPIC, 0) == leader:
+        pass
+    found = set(read_all(cluster.bootstrap))
+    cluster.start(leader)
+    return Control("acks=1, the leader killed", len(acknowledged - found), 0)
+
+
+def made(bootstrap: str, topic: str, copies: int) -> None:
+    """A topic of one partition, whose writes need no second copy."""
+    wanted = NewTopic(topic, 1, copies, config={"min.insync.replicas": "1"})
+    client = admin(bootstrap)  # must outlive the answer
+    client.create_topics([wanted])[topic].result(30)
+
+
+def consumer_of(bootstrap: str) -> Consumer:
+    """One that commits only when it is told to."""
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "proof-control",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        }
+    )
+
+
+def read_all(bootstrap: str) -> Iterable[int]:
+    """Every number in the control's topic."""
+    consumer = consumer_of(bootstrap)
+    place = TopicPartition(TOPIC, 0)
+    place.offset, high = consumer.get_watermark_offsets(place, timeout=20)
+    consumer.assign([place])
+    read = place.offset
+    while read < high:
+        message = consumer.poll(5)
+        if message is None:
+            break
+        if message.error() is None:
+            read = (message.offset() or 0) + 1
+            value = message.value() or b""
+            if value.isdigit():
+                yield int(value)
+    consumer.close()

@@ -1,0 +1,197 @@
+"""Field: what is under test and what watches it: cluster, workers, pager, load; and how each fault is brought about.
+
+What: `Field` starts all of it, looks after the workers as an orchestrator would (one that ended is started again), and
+`Nemesis` does what a step says. Why: faults are data (`proof.faults`), and only this file knows how to cause them. It
+refuses to wait without a bound: every wait names what did not come.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+from bench.rig import Metrics
+from demo.audit import Verdict, compare
+from demo.ledger import Cells
+from demo.objectives import read as objectives
+from demo.pager import Pager, stand_ins
+from demo.pages import Page, match
+from demo.workers import ROOT, Workers
+from local.process import free_port
+from proof.cluster import NODES, Cluster
+from proof.faults import WORKERS
+from proof.intent import Load
+from proof.oracle import Watch
+from streams import topics
+
+PARTITIONS = 4
+PATIENCE_S = 90.0
+ANSWER_S = 0.5
+FRESH, FRESH_S = "tocsin_event_lag_seconds{web}", 2.0
+SLOS = ROOT / "proof" / "slos"
+HOSTILE = "proof.hostile"  # the metric of hostile numbers: judged apart
+SETTINGS = {
+    "TOCSIN_PARTITIONS": str(PARTITIONS),
+    "TOCSIN_REPLICATION": "3",
+    "TOCSIN_SLO_PATH": str(SLOS),
+    "TOCSIN_FINGERPRINT": "true",
+    "TOCSIN_SESSION_TIMEOUT_S": "3",
+    "TOCSIN_HEARTBEAT_S": "0.5",
+    "TOCSIN_SNAPSHOT_MIN_S": "0.5",
+}
+
+
+class NotInTime(TimeoutError):
+    """What was waited for did not come"""
+
+
+class Field:
+    """All of it. A context manager."""
+
+    def __init__(self, directory: Path, seed: int, rate: int) -> None:
+        self.directory, self.seed, self.rate = directory, seed, rate
+        self.cluster = Cluster(directory)
+        self.ports = {name: free_port() for name in WORKERS}
+        self.resting: set[str] = set()  # workers that nobody starts again for now
+        self.garbage = self.restarts = 0
+        self.since_ms = time.time_ns() // 1_000_000
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.cluster)
+            topics.ensure(self.cluster.bootstrap, PARTITIONS, NODES)
+            self.pager: Pager = stack.enter_context(stand_ins(self.directory))
+            own = {**SETTINGS, "TOCSIN_BOOTSTRAP": self.cluster.bootstrap, **self.pager.environment}
+            self.workers = Workers(own, self.directory)
+            stack.callback(self._end_workers)
+            self.watch = Watch(self.cluster.bootstrap)
+            stack.callback(self.watch.close)
+            self.load = stack.enter_context(
+                Load(self.cluster.bootstrap, self.directory / "journal.tsv", self.seed, self.rate)
+            )
+            for name in WORKERS:
+                self.start(name)
+            self.until("the first rollups", lambda: self.aggregated > self.rate)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._stack.close()
+
+    def _end_workers(self) -> None:
+        for name in self.workers.names:
+            self.workers.kill(name)
+
+    def start(self, name: str, crash: str = "") -> None:
+        """A worker, on a port of its own; `crash`: where it kills itself."""
+        own = {"TOCSIN_HEALTH_PORT": str(self.ports[name]), "TOCSIN_CRASH_AT": crash}
+        self.workers.start(name, own)
+
+    def tend(self) -> None:
+        """Take in what came out, and start workers that have ended."""
+        self.watch.poll()
+        if self.load.failure is not None:
+            raise self.load.failure
+        for name in set(WORKERS) - set(self.workers.names) - self.resting:
+            self.restarts += 1
+            with contextlib.suppress(KeyError):
+                self.workers.kill(name)  # gone already: its guard goes too
+            self.start(name)
+
+    def until(self, what: str, holds: Callable[[], bool], patience_s: float = PATIENCE_S) -> float:
+        """Seconds until it holds. Raises NotInTime."""
+        begun = time.monotonic()
+        while not holds():
+            if time.monotonic() - begun > patience_s:
+                raise NotInTime(f"{NotInTime.__doc__}: {what}, {patience_s:.0f} s")
+            self.tend()
+        return time.monotonic() - begun
+
+    def during(self, seconds: float) -> None:
+        """Let it run for so long, looked after."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            self.tend()
+
+    @property
+    def aggregated(self) -> int:
+        """Measurements found so far."""
+        return sum(cell.count for cell in self.found().values())
+
+    def found(self) -> Cells:
+        """What was aggregated, without the hostile numbers."""
+        return {key: cell for key, cell in self.watch.audit.found().items() if key[0][0] != HOSTILE}
+
+    def verdict(self) -> Verdict:
+        """Ledger against rollups, the late and the dead."""
+        audit = self.watch.audit
+        late = {key: cell for key, cell in audit.late().items() if key[0][0] != HOSTILE}
+        return compare(self.load.ledger.snapshot(), self.found(), late, len(audit.dead_letters))
+
+    def pages(self) -> tuple[list[Page], list[str]]:
+        """Each page that the mathematics asks for with what became of it, and keys of those that nothing asked for."""
+        outcomes = self.load.ledger.outcomes()
+        expected = [page for objective in objectives(SLOS) for page in objective.expected(outcomes)]
+        return match(expected, self.pager.arrivals(), self.watch.log)
+
+    def repeated(self) -> int:
+        """Incidents at the pager beyond one for each key, and for each group."""
+        keys = [incident.dedup_key for incident in self.pager.pagerduty.incidents]
+        groups = [subject for key in set(keys) for subject in self.watch.log.subjects(key)]
+        return len(keys) - len(set(keys)) + len(groups) - len(set(groups))
+
+    def metrics(self, name: str) -> Metrics:
+        """A worker's metrics; empty when it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]}/metrics", timeout=ANSWER_S) as answer:
+                return Metrics.parse(answer.read().decode())
+        except OSError:
+            return Metrics()
+
+    def at_work(self) -> bool:
+        """Whether each partition of both stages is held, read to its end, and gives fresh measurements."""
+        held, fresh = set(), True
+        for name in self.workers.names:
+            found = self.metrics(name)
+            for stage, partition in itertools.product(("aggregate", "merge"), range(PARTITIONS)):
+                lag = found.get(f"tocsin_lag_records{{partition={partition},stage={stage}}}")
+                if lag is not None and lag < self.rate:
+                    held.add((stage, partition))
+                    fresh = fresh and FRESH in found and found[FRESH] < FRESH_S
+        return fresh and len(held) == 2 * PARTITIONS
+
+    def holds(self, name: str, stage: str) -> bool:
+        """Whether that worker holds a partition of that stage."""
+        found = self.metrics(name)
+        return any(f"tocsin_lag_records{{partition={n},stage={stage}}}" in found for n in range(PARTITIONS))
+
+    def unaccounted(self) -> float:
+        """I5: what the workers themselves can't account for."""
+        return sum(self.metrics(name)["tocsin_unaccounted_events"] for name in WORKERS)
+
+    def heal(self) -> None:
+        """Everything that a fault left behind is put right."""
+        self.pager.pagerduty.stays(None)
+        self.resting.clear()
+        for name in self.workers.names:
+            os.kill(self.workers.pid(name), signal.SIGCONT)
+        for node in self.cluster.running:
+            self.cluster.thaw(node)
+        missing = [node for node in self.cluster.nodes if node not in self.cluster.running]
+        if missing:
+            self.cluster.start(*missing)
+        self.until("all copies in sync", self.cluster.healed)
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """The load stands still, and the fate of all that was sent is known."""
+        with self.load.paused():
+            yield

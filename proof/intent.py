@@ -1,0 +1,200 @@
+"""Intent: what is sent, written down before it is sent, by a generator outside the fault domain.
+
+What: a journal (INTENT, flushed to the disk with fsync; then ACK, REJECTED or UNKNOWN), the transport that keeps it, and
+a steady load through the real client. Why: what was never written down can't be missed. The client sends a batch again
+under the same (source, boot, sequence) until its fate is definite, so at the end no UNKNOWN is left and equality is
+exact. It refuses values that are not integers (the ledger does): only their sums compare exactly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from tocsin import Client, OnResult, Rejected, Transport
+from tocsin.kafka import KafkaTransport
+
+from demo.ledger import Ledger, LedgerTransport
+from demo.wire import read_batch
+
+METRIC = "http.request"
+TICK_S = 0.05
+FLUSH_S = 0.1
+SETTLE_S = 60.0
+
+Key = tuple[str, str, int]
+
+
+class Books(NamedTuple):
+    """What a journal says, by batch: (source, boot, sequence)."""
+
+    intended: dict[Key, int]  # measurements
+    acknowledged: set[Key]
+    rejected: set[Key]
+
+    @property
+    def unknown(self) -> set[Key]:
+        """Intended, and of no definite fate."""
+        return self.intended.keys() - self.acknowledged - self.rejected
+
+
+class Journal:
+    """The file. Thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8")
+        self._lock = threading.Lock()
+
+    def write(self, word: str, key: Key, count: int, durable: bool = False) -> None:
+        """One line; on the disk when it returns if `durable`."""
+        with self._lock:
+            self._file.write(f"{word}\t{key[0]}\t{key[1]}\t{key[2]}\t{count}\n")
+            if durable:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+
+    def sync(self) -> None:
+        """All of it on the disk."""
+        with self._lock:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """No more."""
+        self.sync()
+        self._file.close()
+
+
+def read(path: Path) -> Books:
+    """What was written, up to the last whole line."""
+    books = Books({}, set(), set())
+    for line in path.read_text("utf-8").split("\n")[:-1]:
+        word, source, boot, sequence, count = line.split("\t")
+        key = (source, boot, int(sequence))
+        if word == "INTENT":
+            books.intended[key] = int(count)
+        elif word == "ACK":
+            books.acknowledged.add(key)
+        elif word == "REJECTED":
+            books.rejected.add(key)
+    return books
+
+
+class JournalTransport:
+    """A transport that writes down what it passes on to the real one, first."""
+
+    def __init__(self, inner: Transport, journal: Journal) -> None:
+        self.inner, self.journal = inner, journal
+        self.kept: list[tuple[bytes, bytes]] = []  # what was sent last, to be sent again by whoever doubles on purpose
+
+    def send(self, key: bytes, value: bytes, on_result: OnResult) -> None:
+        """INTENT, then the send, then its fate."""
+        batch = read_batch(value)
+        of, count = (batch.source, batch.boot, batch.sequence), len(batch.series)
+        self.journal.write("INTENT", of, count, durable=True)
+        self.kept = [*self.kept[-99:], (key, value)]
+
+        def settled(error: Exception | None) -> None:
+            word = "ACK" if error is None else "REJECTED" if isinstance(error, Rejected) else "UNKNOWN"
+            self.journal.write(word, of, count)
+            on_result(error)
+
+        self.inner.send(key, value, settled)
+
+    def flush(self, timeout: float) -> int:
+        """As the real transport."""
+        return self.inner.flush(timeout)
+
+
+class Load:
+    """Requests of a few services at a steady rate, all good, and bursts of bad ones on request."""
+
+    def __init__(self, bootstrap: str, journal: Path, seed: int, rate: int, sources: int = 8) -> None:
+        self.ledger, self.rate = Ledger(), rate
+        self.journal = Journal(journal)
+        self.raw = KafkaTransport(bootstrap, config={"message.timeout.ms": 5_000})
+        self.noted = JournalTransport(self.raw, self.journal)
+        self._booked = LedgerTransport(self.noted, self.ledger)
+        self._random = random.Random(seed)
+        self._clients = [self.client(f"steady-{number}") for number in range(sources)]
+        self._running, self._ended = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="proof-load", daemon=True)
+        self._lock = threading.Lock()
+        self.failure: Exception | None = None
+
+    def client(self, service: str, **options: object) -> Client:
+        """A source of its own; what it sends is booked."""
+        return Client(
+            transport=self._booked, kind="web", service=service, source=f"{service}-a", flush_interval=FLUSH_S,
+            report=False, **options,  # type: ignore[arg-type]  # the client's own options
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._running.set()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._ended.set()
+        self._running.set()
+        self._thread.join()
+        for client in self._clients:
+            client.close(SETTLE_S)
+        self.journal.close()
+
+    def _run(self) -> None:
+        done, since = 0, time.monotonic()
+        try:
+            while not self._ended.wait(TICK_S):
+                if not self._running.is_set():
+                    self._running.wait()
+                    done, since = 0, time.monotonic()
+                with self._lock:
+                    due = int((time.monotonic() - since) * self.rate)
+                    self._emit(due - done)
+                    done = due
+        except Exception as error:  # noqa: BLE001  # shown by whoever watches the run
+            self.failure = error
+
+    def _emit(self, count: int) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        for _ in range(count):
+            client = self._random.choice(self._clients)
+            value = float(self._random.randrange(1, 1000))
+            client.outcome(METRIC).observe(good=True, value=value, time_ms=now_ms)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is sent, and the fate of all that was is known. Raises TimeoutError."""
+        self._running.clear()
+        with self._lock:
+            pass
+        try:
+            deadline = time.monotonic() + SETTLE_S
+            while not all(client.flush(1.0) for client in self._clients) or self.ledger.unknown:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{self.ledger.unknown} measurements of unknown fate after {SETTLE_S:.0f} s")
+            yield
+        finally:
+            self._running.set()
+
+    @property
+    def acknowledged(self) -> int:
+        """Measurements, all kinds."""
+        return sum(self.ledger.published.values())
+
+
+def burst(client: Client, good: int, bad: int) -> None:
+    """So many good and bad requests of one service, now."""
+    now_ms = time.time_ns() // 1_000_000
+    requests = client.outcome(METRIC)
+    for number in range(good):
+        requests.observe(good=True, value=float(number), time_ms=now_ms)
+    for number in range(bad):
+        requests.observe(good=False, value=float(number), time_ms=now_ms + 1)

@@ -1,0 +1,169 @@
+"""Oracle: truth per series and window three ways, and what came out held against it, intermediate outputs included.
+
+What: the generator's ledger; the raw topic read again by Kafka's own Java consumer; the rollups topic, where every
+revision is judged and not only the last. Why: ledger against raw blames the way in, raw against rollups the processing.
+Invariants as in docs/reliability.md: I1 nothing lost, I2 nothing doubled, I3 nothing invented, I4 bounds while fates are
+unknown, I6 revisions only grow. It refuses tolerance, and the product's decoders: `demo.wire` and schema files are all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import re
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import fastavro
+import numpy as np
+
+from demo.audit import TOPICS, Audit, TopicReader, Verdict, load
+from demo.ledger import WINDOW_MS, Cell, Cells, NotAnInteger, add, cells_of
+from demo.pages import Log
+from demo.wire import NotARecord, body, read_batch
+from local import java
+from local.kafka import KAFKA_VERSION
+from schemas import codec
+
+TOOLS = f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}"
+CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
+IDLE_MS = 4_000
+FOREIGN_MAX_S = 120.0
+RECORDS = ("alerts", "incidents", "slo.status")
+FINAL, CORRECTION = 4, 8
+ROLLUPS = load("rollup_batch.avsc")
+_ESCAPED = re.compile(rb"\\x([0-9A-F]{2})")
+
+
+@dataclasses.dataclass(slots=True)
+class Revisions:
+    """I6: of each cell, rows must come with as-of offsets that never go back without the row being a repeat; at one
+    offset all rows say the same; and a final row is followed by nothing but corrections."""
+
+    seen: dict[tuple[bytes, int], tuple[int, int, int]] = dataclasses.field(default_factory=dict)
+    said: dict[tuple[bytes, int, int], tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    broken: list[str] = dataclasses.field(default_factory=list)
+    rows: int = 0
+
+    def row(self, definition: bytes, start_ms: int, revision: int, flags: int, said: tuple[int, ...]) -> None:
+        """Take in one row, in the order of the log. `said`: count, sum, fingerprint."""
+        self.rows += 1
+        cell = (definition, start_ms)
+        before = self.said.setdefault((definition, start_ms, revision), said)
+        if before != said:
+            self.broken.append(f"revision {revision} of {start_ms} said {before}, then {said}")
+        known = self.seen.get(cell)
+        if known is None or revision > known[0]:
+            if known is not None and said[0] < known[2]:
+                self.broken.append(f"revision {revision} of {start_ms} counts {said[0]}, after {known[2]}")
+            if known is not None and known[1] & FINAL and not flags & (FINAL | CORRECTION):
+                self.broken.append(f"revision {revision} of {start_ms} is provisional after a final one")
+            self.seen[cell] = (revision, flags, said[0])
+
+
+class Watch:
+    """Everything that has come out, taken in as it comes."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.audit, self.log, self.revisions = Audit(), Log(), Revisions()
+        self._reader = TopicReader(bootstrap, [*TOPICS, *RECORDS], from_beginning=True)
+
+    def poll(self, timeout_s: float = 0.05) -> int:
+        """Take in what is there; how many messages."""
+        found = self._reader.poll(2_000, timeout_s)
+        for topic, _, _, value in found:
+            if topic not in TOPICS:
+                self.log.apply(codec.decode(value))
+                continue
+            self.audit.read(topic, value)
+            if topic == "telemetry.rollups":
+                for row in rows_of(value):
+                    self.revisions.row(*row)
+        return len(found)
+
+    def close(self) -> None:
+        """Leave."""
+        self._reader.close()
+
+
+def rows_of(value: bytes) -> Iterator[tuple[bytes, int, int, int, tuple[int, ...]]]:
+    """(definition, start, revision, flags, (count, whole sum, fingerprint)) of each ten-second row of a rollup batch."""
+    batch: Any = fastavro.schemaless_reader(io.BytesIO(value[body(value) :]), ROLLUPS, None)
+    if batch["window_ms"] != WINDOW_MS:
+        return
+    cells: Mapping[str, Any] = batch["cells"]
+    columns = [
+        np.frombuffer(cells[name], dtype).tolist() for name, dtype in COLUMNS.items() if name != "definition_bytes"
+    ]
+    begin = 0
+    for start, revision, flags, count, whole, fingerprint, end in zip(*columns, strict=True):
+        yield cells["definition_bytes"][begin:end], start, revision, flags, (count, whole, fingerprint)
+        begin = end
+
+
+COLUMNS = {
+    "pane_ms": "<i8", "revision": "<i4", "flags": "u1", "count": "<i8", "sum_whole": "<i8", "fingerprint": "<u8",
+    "definition_end": "<i4", "definition_bytes": "",
+}  # fmt: skip
+
+
+def bounds(sent: Cells, unknown: Cells, found: Cells) -> list[str]:
+    """I4: while some fates are unknown, each cell holds at least what was acknowledged and at most that and the unknown."""
+    wrong = []
+    for key in sent.keys() | unknown.keys() | found.keys():
+        least = sent[key].count if key in sent else 0
+        most = least + (unknown[key].count if key in unknown else 0)
+        out = found[key].count if key in found else 0
+        if not least <= out <= most:
+            wrong.append(f"{key}: {out} found, {least} to {most} sent")
+    return wrong
+
+
+def totals(verdict: Verdict) -> dict[str, int]:
+    """Lost and doubled, as a row of the report says it: what was invented or altered is counted under doubled."""
+    return {"lost": verdict.lost, "doubled": verdict.doubled + verdict.invented + verdict.altered}
+
+
+def unescape(line: bytes) -> bytes:
+    r"""The bytes of a value that Kafka's own `Bytes.toString` wrote: printable ones as they are, the others as \xHH."""
+    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), line)
+
+
+def foreign(bootstrap: str, topic: str) -> list[bytes]:
+    """Every value of a topic, read by Kafka's Java console consumer. Raises CalledProcessError, TimeoutExpired."""
+    jars = java.fetch(f"kafka-tools-{KAFKA_VERSION}", "tree", TOOLS)
+    jars += java.fetch("kafka-log-binding", "one", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5:jar:")
+    classpath = ":".join(sorted({f"{jar.parent}/*" for jar in jars}))
+    deserializer = "org.apache.kafka.common.serialization.BytesDeserializer"
+    done = subprocess.run(
+        [
+            str(java.java()), "-Xmx256m", "-Dlog4j2.level=OFF", "-cp", classpath, CONSUMER, "--bootstrap-server",
+            bootstrap, "--topic", topic, "--from-beginning", "--timeout-ms", str(IDLE_MS),
+            "--formatter-property", f"value.deserializer={deserializer}",
+        ],
+        env=java.child_environment(), capture_output=True, timeout=FOREIGN_MAX_S, check=False,
+    )  # fmt: skip
+    if not done.stdout and done.returncode:
+        raise subprocess.CalledProcessError(done.returncode, CONSUMER, done.stdout, done.stderr)
+    return [unescape(line) for line in done.stdout.split(b"\n") if line]
+
+
+def cells_in(values: Iterable[bytes], dedupe: bool = True) -> tuple[Cells, int]:
+    """What a raw log holds, each batch once however often it lies there, and how many records are no batches
+    of integers."""
+    cells: dict[Any, Cell] = {}
+    seen, unreadable = set(), 0
+    for value in values:
+        try:
+            batch = read_batch(value)
+            found = list(cells_of(batch))
+        except (NotARecord, NotAnInteger):  # nobody's that keeps a ledger
+            unreadable += 1
+            continue
+        key = (batch.source, batch.boot, batch.sequence)
+        if key not in seen or not dedupe:
+            seen.add(key)
+            for place, cell in found:
+                add(cells, place, cell)
+    return cells, unreadable

@@ -1,0 +1,193 @@
+"""Play: a run from its first record to its verdict.
+
+What: warm-up; each row: storm, heal, recover, page; then quiesce, and the checks: every window, the raw topic by foreign
+code, every revision, the journal, the controls. Why: liveness is asked of each row, within a bound; safety of the whole,
+where each wrong window is blamed on the row in which it lies. It refuses to judge books while faults last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from demo.audit import Difference
+from demo.ledger import WINDOW_MS, Cells
+from demo.pages import Page
+from demo.workers import ROOT
+from proof import controls, intent, oracle
+from proof.faults import NOT_DONE, Row, rows
+from proof.field import HOSTILE, Field, NotInTime
+from proof.intent import burst
+from proof.nemesis import Nemesis, Unexpected
+from proof.report import Report, Result
+from streams import topics
+
+RESULTS = ROOT / "bench" / "results" / "chaos.json"
+PAGE = ROOT / "docs" / "reliability.md"
+GOOD, BAD = 100, 60
+SHOWN = 5
+LAST_MAX_S = 40.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Order:
+    """What to play. `only`: rows by number; empty: all. `page`: write the
+    tables into the documentation."""
+
+    seed: int
+    long: bool
+    rate: int
+    only: tuple[str, ...] = ()
+    page: bool = False
+
+
+def say(text: str) -> None:
+    """Progress, apart from the table."""
+    print(f"[proof] {text}", file=sys.stderr, flush=True)
+
+
+def play(order: Order) -> Report:
+    """One run. Its files stay when it fails."""
+    directory = Path(tempfile.mkdtemp(prefix="tocsin-proof-"))
+    begun = time.monotonic()
+    with Field(directory, order.seed, order.rate) as field:
+        say(f"three brokers and two workers after {time.monotonic() - begun:.0f} s; seed {order.seed}")
+        results = []
+        for number, row in enumerate(rows(order.seed, order.long)):
+            if not order.only or row.number in order.only:
+                results.append(play_row(field, row, f"row-{number}", order.seed + number))
+                say(
+                    f"{time.monotonic() - begun:4.0f} s  {' | '.join(results[-1].cells())} {list(results[-1].wrong) or ''}"
+                )
+        results = blamed(results, settled(field))
+        seen, checks, wrong = last_checks(field, order.seed)
+        wrong += page_checks(field)
+    report = Report(
+        order.seed, order.long, round(time.monotonic() - begun, 1), results, seen, checks, wrong, dict(NOT_DONE)
+    )
+    print(report.table(), flush=True)
+    if not order.only:
+        report.write(RESULTS)
+    if order.page:
+        report.into(PAGE)
+    if report.good:
+        shutil.rmtree(directory, ignore_errors=True)
+    else:
+        say(f"FAILED: {wrong}; logs of workers and brokers: {directory}")
+    return report
+
+
+def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
+    """Storm, heal, and wait until work goes on and the page is there. What was lost is judged at the end, by window."""
+    nemesis, wrong, begun_ms = Nemesis(field, seed), [], time.time_ns() // 1_000_000
+    sent, known_false, repeated = field.load.acknowledged, set(field.pages()[1]), field.repeated()
+    failing = field.load.client(service)
+    if row.pages:
+        burst(failing, GOOD, 0)
+        field.during(0.5)
+    try:
+        for number, step in enumerate(row.steps):
+            if row.pages and number == 0:
+                burst(failing, 0, BAD)
+            nemesis.act(step)
+        field.heal()
+        if row.pages:
+            field.until(f"the page of {service}", lambda: any(came(page) for page in pages_of(field, service)))
+    except (NotInTime, Unexpected) as error:
+        wrong.append(str(error))
+        field.heal()
+    unaccounted = field.unaccounted()
+    wrong += [f"{unaccounted:.0f} measurements unaccounted for"] if unaccounted else []
+    mine = pages_of(field, service)
+    if row.pages and not mine:
+        wrong.append("no page was expected: the row has nothing to lose")
+    return Result(
+        row.number, row.name, seed, begun_ms, nemesis.injected, field.load.acknowledged - sent, 0, 0,
+        sum(not came(page) for page in mine), len(set(field.pages()[1]) - known_false), field.repeated() - repeated,
+        nemesis.recovered_s, [page.overhead_seconds for page in mine if page.overhead_seconds is not None], wrong,
+    )  # fmt: skip
+
+
+def came(page: Page) -> bool:
+    """Whether it was delivered."""
+    return page.delivered_ms is not None
+
+
+def pages_of(field: Field, service: str) -> list[Page]:
+    """Pages that the mathematics asks for, of one service."""
+    return [page for page in field.pages()[0] if dict(page.expected.group).get("service") == service]
+
+
+def blamed(results: Sequence[Result], differences: Sequence[Difference]) -> list[Result]:
+    """Each cell that is wrong, counted in the row that had begun when its window ended."""
+    found = list(results)
+    for one in differences:
+        place = max((n for n, row in enumerate(found) if row.begun_ms < one.start_ms + WINDOW_MS), default=0)
+        sent, out = one.sent.count if one.sent else 0, one.found.count if one.found else 0
+        row = found[place]
+        found[place] = dataclasses.replace(
+            row, lost=row.lost + max(0, sent - out), doubled=row.doubled + (max(0, out - sent) or sent == out),
+            wrong=[*row.wrong, str(one)] if len(row.wrong) < SHOWN else row.wrong,
+        )  # fmt: skip
+    return found
+
+
+def page_checks(field: Field) -> list[str]:
+    """P1, P2, P3 over the whole run, rows' own services and others."""
+    pages, unasked = field.pages()
+    wrong = [f"no page for {dict(page.expected.group)}" for page in pages if not came(page)]
+    wrong += [f"a page that nothing asked for: {key}" for key in unasked]
+    if field.repeated():
+        wrong.append(f"{field.repeated()} pages too many")
+    return wrong
+
+
+def settled(field: Field) -> Sequence[Difference]:
+    """What is wrong once the load stands still and everything had time to come out: nothing, it is hoped."""
+    say("the load stands still; waiting for the last windows")
+    with field.quiet():
+        with contextlib.suppress(NotInTime):
+            field.until("every measurement", lambda: field.verdict().exact, LAST_MAX_S)
+        return field.verdict().differences
+
+
+def judged(cells: Cells) -> Cells:
+    """Without the hostile numbers."""
+    return {key: cell for key, cell in cells.items() if key[0][0] != HOSTILE}
+
+
+def last_checks(field: Field, seed: int) -> tuple[list[controls.Control], dict[str, object], list[str]]:
+    """Controls, and what is judged of the whole run."""
+    say("controls, and the raw topic read by Kafka's own consumer")
+    with field.quiet():
+        truth = field.load.ledger.snapshot()
+        late = judged(field.watch.audit.late())
+        seen = controls.in_books(truth, field.found(), late, seed)
+        values = oracle.foreign(field.cluster.bootstrap, topics.TELEMETRY)
+        raw, unreadable = oracle.cells_in(values)
+        raw = judged(raw)
+        seen.append(controls.without_dedupe(truth, values, judged))
+        field.load.journal.sync()
+        books = intent.read(field.directory / "journal.tsv")
+    differing = [key for key in raw.keys() | truth.keys() if raw.get(key) != truth.get(key)]
+    revisions = field.watch.revisions
+    wrong = [f"ledger and raw topic differ in {len(differing)} cells"] if differing else []
+    wrong += revisions.broken[:SHOWN]
+    wrong += [f"{len(books.unknown)} batches of unknown fate"] if books.unknown else []
+    seen += [controls.commit_first(field.cluster.bootstrap), controls.acks_one(field.cluster)]
+    return (
+        seen,
+        {
+            "cells_by_foreign_reader": len(raw), "cells_differing": len(differing), "unreadable_records": unreadable,
+            "rollup_rows_judged": revisions.rows, "revisions_broken": len(revisions.broken),
+            "batches_intended": len(books.intended), "batches_unknown": len(books.unknown),
+            "worker_kills": field.workers.kills, "broker_kills": field.cluster.kills,
+        },
+        wrong,
+    )  # fmt: skip
