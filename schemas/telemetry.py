@@ -59,13 +59,14 @@ class Decoded:
 class TelemetryDecoder:
     """Decodes chunks of one partition. Not thread-safe. `resolve` gives a new series its index.
 
+    `key`: of the tails' hashes, see `keyed_hash`; for a simulation that must be the same each time.
     `lookup` answers the schema text of a registry id, None when the registry has none, and raises when it cannot tell.
     """
 
-    def __init__(self, resolve: Resolve, lookup: Lookup | None = None) -> None:
+    def __init__(self, resolve: Resolve, lookup: Lookup | None = None, key: bytes = b"") -> None:
         self._schemas = WriterSchemas([*released(), EVENT, BATCH], lookup)
         self._resolve = resolve
-        self._begin(KeyedHash())
+        self._begin(KeyedHash(key))
         self.strict_reads = 0  # records that the fast paths left to the strict reader
 
     def _begin(self, keyed: KeyedHash) -> None:

@@ -61,7 +61,11 @@ class PlatformWorld(World):
 
         def aggregate(partition: int) -> AggregateStep:
             return AggregateStep(
-                partition, SETTINGS, scenario.SELECTION, scenario.CONFIG.hash, lambda a: TelemetryDecoder(a.resolve)
+                partition,
+                SETTINGS,
+                scenario.SELECTION,
+                scenario.CONFIG.hash,
+                lambda a: TelemetryDecoder(a.resolve, key=b"the same in each run"),
             )
 
         def merge(partition: int) -> MergeStep:
