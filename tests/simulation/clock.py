@@ -64,10 +64,16 @@ class WorkerLoop(asyncio.BaseEventLoop):
 
     def drop(self) -> None:
         """The process is gone. Its coroutines are closed here, so that none is closed later by the collector."""
-        for task in asyncio.all_tasks(self):
-            task._log_destroy_pending = False
-            with contextlib.suppress(Exception, SystemExit):
-                task.get_coro().close()
-        self._ready.clear()
-        self._scheduled.clear()
-        self.close()
+        before = asyncio._get_running_loop()
+        # a coroutine that ends with a `gather` outside of a loop makes one, and leaves it open
+        asyncio._set_running_loop(self)
+        try:
+            for task in asyncio.all_tasks(self):
+                task._log_destroy_pending = False
+                with contextlib.suppress(Exception, SystemExit):
+                    task.get_coro().close()
+            self._ready.clear()
+            self._scheduled.clear()
+            self.close()
+        finally:
+            asyncio._set_running_loop(before)
