@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import datetime as dt
 import json
 from typing import Any
@@ -145,7 +144,7 @@ def test_recovery_ends_it_everywhere(plant: Plant, recovered: Burn) -> None:
         webhook=True,
     )
     alert = ended.fields["alerts"][0]  # type: ignore[index]
-    begun, over = (datetime.datetime.fromisoformat(alert[name]) for name in ("startsAt", "endsAt"))
+    begun, over = (dt.datetime.fromisoformat(alert[name]) for name in ("startsAt", "endsAt"))
     assert begun < over
     last = plant.record(
         "the incident's end",
