@@ -7,7 +7,7 @@ import sys
 
 from alerts.config import BadConfig
 from sinks.channels import BadChannels
-from streams import app, logs, settings
+from streams import app, logs, memory, settings
 
 
 def main(arguments: list[str]) -> int:
@@ -17,6 +17,7 @@ def main(arguments: list[str]) -> int:
         return 2
     found = settings.load()
     logs.start(found.log_format, found.log_level)
+    memory.settle()
     try:
         app.run(found)
     except (BadConfig, BadChannels) as error:

@@ -28,6 +28,13 @@ LETTER_DETAIL_CHARS: Final = 500
 #: A letter of fewer original bytes is not halved any more.
 LETTER_BYTES_LEAST: Final = 256
 
+# -- memory
+
+#: Blocks from this size on are mapped by themselves, and given back when they are free.
+HEAP_BLOCK_BYTES: Final = 4 << 20
+#: Free memory at the heap's top that is kept for the next chunk.
+HEAP_SPARE_BYTES: Final = 64 << 20
+
 # -- output
 
 QUEUE_RECORDS: Final = 500_000
