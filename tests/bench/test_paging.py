@@ -72,8 +72,17 @@ def test_a_missing_page_is_refused(published: Published):
 
 def test_a_page_before_the_burn_is_refused(published: Published):
     early = [page(3, BEGUN_MS + 1_000), *pages(published)]
-    with pytest.raises(WrongOutcome, match="before it went bad"):
+    with pytest.raises(WrongOutcome, match="before anything was bad"):
         paging.judged(PACE, FACTS, published, early)
+
+
+def test_a_page_that_chance_asks_for_counts_too(published: Published):
+    """A route's first requests are bad: the mathematics fires long before the burn, and so may we."""
+    good = published.good.copy()
+    good[np.flatnonzero(published.route == 7)[:9]] = False
+    chance = Published(published.time_ms, published.route, good)
+    assert (paging.fires(chance, 7) or 0) < BEGUN_MS + 1_000 * PACE.burn_lead_s
+    assert set(paging.judged(PACE, FACTS, chance, pages(chance)).seconds) == {0.5}
 
 
 def test_two_incidents_of_a_route_are_refused(published: Published):
