@@ -32,6 +32,7 @@ ROUTING_KEY = "0" * 31 + "2"
 TAIL_S = 15.0
 #: A generator that does not keep up is no load of that rate.
 KEPT_UP = 0.97
+WELL_SHARE = 0.05  # of bad events before a burn: far above what the workload makes by chance, far below a burn
 ROUTE = re.compile(r"route=/route/(\d+)")
 
 CHANNELS = """\
@@ -124,10 +125,19 @@ def judged(pace: Pace, facts: Facts, found: Published, arrivals: Sequence[Arriva
             raise WrongOutcome(f"no page for route {route}")
         if delivered[route] < min(begun_ms, fires_ms):
             raise WrongOutcome(f"the page for route {route} came before anything was bad")
+        if bad_share(found, route, begun_ms) > WELL_SHARE:
+            raise WrongOutcome(f"route {route} is bad before {begun_ms:.0f}, when it goes bad")
         seconds.append((delivered[route] - fires_ms) / 1000)
         if fires_ms >= begun_ms:  # else two of a route's first few requests were bad by chance: a page all the same
             ideal.append((fires_ms - begun_ms) / 1000)
     return Overheads(tuple(seconds), float(np.median(ideal)), facts)
+
+
+def bad_share(found: Published, route: int, before_ms: float) -> float:
+    """Share of a route's events before a time that are bad."""
+    times, good = found.of_route(route)
+    early = good[times < before_ms]
+    return 1.0 - float(early.mean()) if len(early) else 0.0
 
 
 def fires(found: Published, route: int) -> int | None:

@@ -99,7 +99,7 @@ def test_a_route_that_never_burns_is_refused(published: Published):
 
 def test_a_route_that_burns_before_its_time_is_refused(published: Published):
     early = Published(published.time_ms, published.route, published.good & (published.route != 5))
-    with pytest.raises(WrongOutcome, match="the mathematics sees route 5"):
+    with pytest.raises(WrongOutcome, match="route 5 is bad before"):
         paging.judged(PACE, FACTS, early, pages(published))
 
 
