@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     checkpoint_s: float = Field(0.2, gt=0.0, le=10.0)
     snapshot_min_s: float = Field(1.0, gt=0.0)
     snapshot_max_s: float = Field(10.0, gt=0.0)
-    snapshot_share: float = Field(0.05, gt=0.0, le=1.0)  # of the time, at most, for snapshots
+    snapshot_share: float = Field(0.02, gt=0.0, le=1.0)  # of the time, at most, for snapshots
     delivery_timeout_s: float = Field(30.0, gt=0.0)
     restore_timeout_s: float = Field(60.0, gt=0.0, le=75.0)  # Faust goes on unsought after 90
     stuck_after_s: float = Field(30.0, gt=0.0)
