@@ -47,12 +47,12 @@ def promises(run: dict[str, object]) -> list[str]:
 
 
 def measured(figures: dict[str, object]) -> list[str]:
-    """What the benchmark measured: median, spread and goal of each figure."""
+    """What the benchmark measured: median, spread and goal of each figure that has a goal; docs/benchmarks.md has all."""
     lines = ["| `make bench` | median | lowest to highest | runs | goal |", "|---|---|---|---|---|"]
-    rows = {name: row for name, row in sorted(figures.items()) if isinstance(row, dict) and "value" in row}
+    rows = {name: row for name, row in sorted(figures.items()) if isinstance(row, dict) and row.get("goal")}
     for name, row in rows.items():
         spread = f"{number(row['min'])} to {number(row['max'])}"
-        goal = f"{row['goal']} {'reached' if row['reached'] else 'missed'}" if row["goal"] else ""
+        goal = f"{row['goal']} {'reached' if row['reached'] else 'missed'}"
         lines.append(f"| {name} | {number(row['value'])} {row['unit']} | {spread} | {row['runs']} | {goal} |")
     machine = figures.get("machine")
     where = f"{machine['cores']} cores, Python {machine['python']}" if isinstance(machine, dict) else ""
