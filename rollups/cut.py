@@ -1,17 +1,21 @@
 """Cutting cells into pieces that fit one message.
 
-What: `pieces` cuts a block, in order, so that no piece is larger than a bound; a row is never cut. Why: 100,000 series
+What: `pieces` cuts a block, in order, so that no piece is larger than a bound; a row is never cut. Rows of a partial may
+come in any number of records: all but the last are `silent` about time, which moves when all rows have come. Why: 100,000 series
 that close at once are tens of megabytes, and a broker takes eight. It refuses to reorder: whoever needs the last piece
 to come last may rely on it.
 """
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
-from rollups.limits import MAX_PIECE_BYTES
+from rollups.limits import MAX_PIECE_BYTES, NEVER
 from rollups.plain import selected
 from schemas.cells import EXEMPLAR_COLUMNS, HISTOGRAM_COLUMNS, ROW_COLUMNS, Cells
+from schemas.records import PartialBatch
 
 _ROW = sum(dtype.itemsize for dtype in ROW_COLUMNS.values()) + 4  # and the end of its definition
 _BUCKET = sum(dtype.itemsize for dtype in HISTOGRAM_COLUMNS.values())
@@ -35,3 +39,15 @@ def pieces(cells: Cells, most: int = MAX_PIECE_BYTES) -> list[Cells]:
         out.append(selected(cells, np.arange(first, last)))
         first = last
     return out
+
+
+def silent(batch: PartialBatch, cells: Cells) -> PartialBatch:
+    """These rows, saying nothing about time."""
+    unheard = (NEVER,) * len(batch.watermarks)
+    return dataclasses.replace(batch, cells=cells, watermarks=unheard, max_event_ms=unheard, now_ms=NEVER)
+
+
+def in_pieces(batch: PartialBatch) -> list[PartialBatch]:
+    """A batch in messages that the broker takes; the last one alone moves time."""
+    *earlier, last = pieces(batch.cells)
+    return [*(silent(batch, cells) for cells in earlier), dataclasses.replace(batch, cells=last)]

@@ -7,18 +7,16 @@ the future to the late topic, with its original bytes. It refuses to decide: tha
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from collections.abc import Callable
 
 from rollups import aggregate_state
 from rollups.aggregate import Aggregate
-from rollups.cut import pieces
-from rollups.limits import NEVER
+from rollups.cut import in_pieces
 from rollups.packing import pack, unpack
 from rollups.series import FeedsOf
 from schemas import codec
-from schemas.records import DeadLetter, LateRecord, PartialBatch
+from schemas.records import DeadLetter, LateRecord
 from schemas.telemetry import TelemetryDecoder
 from streams import selfmetrics, topics
 from streams.producer import Outgoing
@@ -155,14 +153,3 @@ class AggregateStep:
     def close(self) -> None:
         """Take the partition's gauges down."""
         selfmetrics.forget(self.partition)
-
-
-def in_pieces(batch: PartialBatch) -> list[PartialBatch]:
-    """A batch in messages that the broker takes; the last one alone moves time, when all rows have come."""
-    *earlier, last = pieces(batch.cells)
-    unheard = (NEVER,) * len(batch.watermarks)
-    before = [
-        dataclasses.replace(batch, cells=cells, watermarks=unheard, max_event_ms=unheard, now_ms=NEVER)
-        for cells in earlier
-    ]
-    return [*before, dataclasses.replace(batch, cells=last)]

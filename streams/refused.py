@@ -3,8 +3,6 @@
 What: `instead` answers the same content in halves (rows of partials and rollups, bytes of letters), or as a dead letter
 where nothing can be halved. Why: a record that is refused once is refused after each restart, and dropping it would be
 a silent loss. It refuses to shrink a snapshot: then a person has to raise the topic's limit (exit code 78).
-
-Rows of a partial may come in any number of records; only the last of them moves time, when all rows have come.
 """
 
 from __future__ import annotations
@@ -14,10 +12,9 @@ import dataclasses
 import numpy as np
 import structlog
 
-from rollups.limits import NEVER
+from rollups.cut import silent
 from rollups.plain import selected
 from schemas import codec
-from schemas.cells import Cells
 from schemas.corrupt import CorruptRecord
 from schemas.records import DeadLetter, LateRecord, PartialBatch, RollupBatch
 from streams import errors, selfmetrics, topics
@@ -70,12 +67,6 @@ def _rows(batch: PartialBatch | RollupBatch) -> list[codec.Record]:
     if isinstance(batch, RollupBatch):
         return [dataclasses.replace(batch, cells=first), dataclasses.replace(batch, cells=last)]
     return [silent(batch, first), dataclasses.replace(batch, cells=last)]
-
-
-def silent(batch: PartialBatch, cells: Cells) -> PartialBatch:
-    """These rows, saying nothing about time."""
-    unheard = (NEVER,) * len(batch.watermarks)
-    return dataclasses.replace(batch, cells=cells, watermarks=unheard, max_event_ms=unheard, now_ms=NEVER)
 
 
 def _bytes(letter: DeadLetter | LateRecord) -> list[codec.Record]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rollups.cut import pieces
+from rollups.cut import in_pieces, pieces
+from rollups.limits import NEVER
 from schemas.cells import ALL_COLUMNS, Cells
+from schemas.records import PartialBatch
 
 
 def block(rows: int, buckets: int = 3) -> Cells:
@@ -41,3 +43,14 @@ def test_what_fits_is_left_alone_and_nothing_is_one_piece() -> None:
     whole = block(10)
     assert pieces(whole)[0] is whole
     assert len(pieces(Cells.empty())) == 1
+
+
+def test_a_large_batch_moves_time_with_its_last_piece_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = Cells.of(3, series=np.arange(3, dtype=np.uint64))
+    monkeypatch.setattr("rollups.cut.pieces", lambda block: pieces(block, 1))
+    batch = PartialBatch(1, 9, 0, 5, (7, 7, 7, 7), (8, 8, 8, 8), cells)
+    *before, last = in_pieces(batch)
+    assert [len(one.cells) for one in [*before, last]] == [1, 1, 1]
+    assert all(max(one.watermarks) == max(one.max_event_ms) == one.now_ms == NEVER for one in before)
+    assert (last.watermarks, last.max_event_ms, last.now_ms) == (batch.watermarks, batch.max_event_ms, batch.now_ms)
+    assert {one.as_of for one in [*before, last]} == {9}

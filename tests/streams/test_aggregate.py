@@ -2,19 +2,16 @@
 
 import itertools
 
-import numpy as np
 import pytest
 
 from demo.workers import ROOT
-from rollups.cut import pieces
-from rollups.limits import NEVER
 from schemas import codec, corrupt
-from schemas.cells import FLAG_SLO, Cells
+from schemas.cells import FLAG_SLO
 from schemas.encoding import Producer, Resource, SeriesEntry, encode_event
 from schemas.records import DeadLetter, LateRecord, MeasureKind, PartialBatch, SourceKind
 from schemas.telemetry import TelemetryDecoder
 from streams import selfmetrics, topics
-from streams.aggregate import AggregateStep, in_pieces
+from streams.aggregate import AggregateStep
 from streams.records import Record, Records
 from streams.settings import Settings
 
@@ -151,14 +148,3 @@ def test_nothing_is_urgent_here():
     assert not one.urgent
     assert not one.wants_snapshot
     one.settled()
-
-
-def test_a_large_batch_moves_time_with_its_last_piece_only(monkeypatch):
-    cells = Cells.of(3, series=np.arange(3, dtype=np.uint64))
-    monkeypatch.setattr("streams.aggregate.pieces", lambda block: pieces(block, 1))
-    batch = PartialBatch(1, 9, 0, 5, (7, 7, 7, 7), (8, 8, 8, 8), cells)
-    *before, last = in_pieces(batch)
-    assert [len(one.cells) for one in [*before, last]] == [1, 1, 1]
-    assert all(max(one.watermarks) == max(one.max_event_ms) == one.now_ms == NEVER for one in before)
-    assert (last.watermarks, last.max_event_ms, last.now_ms) == (batch.watermarks, batch.max_event_ms, batch.now_ms)
-    assert {one.as_of for one in [*before, last]} == {9}
