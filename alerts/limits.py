@@ -13,6 +13,11 @@ FIXED_ONE = 1 << 20  # good and total are counted in units of 2**-20
 KINDS = 4  # web, desktop, vehicle, other
 ANY_KIND = 4  # index of "the newest of all kinds" beside the four
 
+#: Lowering waits for the source partitions that feed a group (decision 12).
+LEVEL_MS = 2_000  # a source partition that is behind the newest event time by no more than this is level with it
+HOLD_MS = 300_000  # log time that a lowering waits at most; event time back to which windows can be judged again
+HELD_ROWS = 256  # groups judged again at once, each over all its buckets
+
 #: Configuration files.
 FILE_BYTES_MAX = 1 << 20
 FILES_MAX = 1_000
