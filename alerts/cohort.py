@@ -18,6 +18,7 @@ from alerts import limits
 from alerts.alert import State
 from alerts.burn_rate import Verdict, judge, layout_of
 from alerts.history import NEVER, History, Ints, Shares
+from alerts.moments import exceeded_between, explain
 from alerts.packing import Array
 from alerts.saved import Saved, packed_groups
 from alerts.slo import SEVERITIES, Objective, Policy, Slo
@@ -39,6 +40,7 @@ COLUMNS = (
     "held_ms",  # log time since which a lowering waits; 0: none does
     "held_for",  # the source partition that it waits for
     "complete_ms",  # event time of the last look at a lowering that waits
+    "behind_ms",  # pane up to which all is judged, of a group that a source partition is behind in; else NEVER
 )
 FACES = ("healthy", "burning", "unmeasured", "exhausted")
 HEALTHY, BURNING, UNMEASURED, EXHAUSTED = range(4)
@@ -85,6 +87,7 @@ class Cohort:
         self.firing: set[int] = set()  # rows that need a look when time moves, touched or not
         self.unheard = 0  # groups lowered without the source partition that they waited for, since somebody asked
         self.next_deadline_ms = -NEVER  # no measured group becomes unmeasured before this
+        self._short_ms = min(tier.short_ms for tier in policy.tiers)
         self._rank = np.array([SEVERITIES.index(tier.severity) for tier in policy.tiers], np.int64)
 
     @property
@@ -100,7 +103,7 @@ class Cohort:
         self.members.append(member)
         for array in self.column.values():
             array[row] = 0
-        for name in ("time_ms", "last_data_ms", "status_ms"):
+        for name in ("time_ms", "last_data_ms", "status_ms", "behind_ms"):
             self.column[name][row] = NEVER
         self.column["face"][row] = -1
         self.latched[row], self.allowed[row] = False, member.objective.allowed
@@ -206,6 +209,36 @@ class Cohort:
             column["held_for"][rows[waits]] = self._reached(rows[waits], progress).argmin(axis=1)
         return allowed
 
+    def _missed(self, rows: Ints, verdict: Verdict, sums: Shares, progress: Progress) -> Flags:
+        """Rules that were exceeded at moments that only now are complete, shape (rows, rules); see `moments`.
+
+        The verdict and the sums of a group in which only such a moment decides become those of that moment.
+        """
+        complete_ms, time_ms = self.complete_ms(rows, progress), self.column["time_ms"][rows]
+        behind, since = complete_ms < time_ms - self._short_ms // 2, self.column["behind_ms"][rows]
+        missed = np.zeros(verdict.exceeded.shape, np.bool_)
+        if not (behind.any() or (since > NEVER).any()):
+            return missed
+        at = pane_of(np.minimum(complete_ms, time_ms))
+        newer = np.flatnonzero((since > NEVER) & (at > since) & (at >= time_ms - limits.HOLD_MS))
+        if len(newer):
+            mine, after_ms = rows[newer], np.maximum(since[newer], time_ms[newer] - limits.HOLD_MS)
+            found = exceeded_between(
+                self.policy, self.history, self.allowed[mine], mine, pane_of(after_ms), at[newer]
+            )
+            missed[newer] = found.exceeded
+            self.exceeded_ms[mine] = np.where(
+                found.exceeded, np.maximum(self.exceeded_ms[mine], found.at_ms[:, None]), self.exceeded_ms[mine]
+            )
+            alone = found.exceeded.any(axis=1) & ~verdict.exceeded[newer].any(axis=1)
+            if alone.any():
+                then_sums = self.history.shares_at(mine[alone], found.at_ms[alone])
+                then = judge(self.policy, self.layout, then_sums, self.allowed[mine[alone]])
+                explain(verdict, sums, then, then_sums, newer[alone])
+        begins = behind & ((since == NEVER) | (at > since))
+        self.column["behind_ms"][rows] = np.where(behind, np.where(begins, at, since), NEVER)
+        return missed
+
     def held_for(self) -> list[int]:
         """The source partition that each lowering which waits waits for."""
         waits = np.flatnonzero(self.column["held_ms"][: self.history.rows])
@@ -214,9 +247,9 @@ class Cohort:
     def judged(self, rows: Ints, present_ms: int, progress: Progress) -> tuple[Verdict, Shares, Ints]:
         """Latch and unlatch rules, mark the unmeasured. Answers (verdict, sums, severity rank), by row given.
 
-        A rule latches when exceeded in a measured group, by whatever is known. It unlatches when below in a measured
-        short window, now and at the moment that all source partitions that feed the group have reached; for that it
-        waits at most HOLD_MS of log time.
+        A rule latches when exceeded in a measured group, by whatever is known, and when it turns out that it was while
+        a source partition lagged. It unlatches when below in a measured short window, now and at the moment that all
+        source partitions that feed the group have reached; for that it waits at most HOLD_MS of log time.
         """
         sums = self.history.shares(rows, self.column["time_ms"][rows])
         verdict = judge(self.policy, self.layout, sums, self.allowed[rows])
@@ -228,7 +261,8 @@ class Cohort:
         self.exceeded_ms[rows] = np.where(verdict.exceeded, times_ms, self.exceeded_ms[rows])
         wanted = self.latched[rows] & verdict.below & verdict.measured & ~unmeasured[:, None]
         held = self.latched[rows] & ~self._lowered(rows, wanted, progress)
-        latched = np.where(unmeasured[:, None], self.latched[rows], held | verdict.exceeded)
+        exceeded = verdict.exceeded | self._missed(rows, verdict, sums, progress)
+        latched = np.where(unmeasured[:, None], self.latched[rows], held | exceeded)
         self.latched[rows] = latched
         self.column["unmeasured"][rows] = unmeasured
         return verdict, sums, (latched * self._rank).max(axis=1, initial=0)

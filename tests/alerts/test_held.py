@@ -212,3 +212,40 @@ def test_rings_of_another_size_are_taken_over_bucket_by_bucket() -> None:
     other.take_over(other.add_group(), arrays, 0)
     assert np.array_equal(other.sums(np.array([0])).total, cohort.history.sums(np.array([0])).total)
     assert np.array_equal(other.recomputed(0).total, cohort.history.recomputed(0).total)
+
+
+def test_a_burn_that_only_a_lagging_source_partition_saw_pages() -> None:
+    """
+    fast  ··················     it is a minute ahead when the slow one begins to tell of a burn that is over by then
+    slow      ····■■■■······
+    page                  |firing-resolved
+    """
+    two = Two()
+    two.both(0, 60, 100.0)
+    two.one(FAST, 60, 150, 100.0)
+    two.one(SLOW, 60, 90, 0.0)
+    assert two.states == ["firing"]
+    page = two.transitions[0]
+    assert page.burn[0].exceeded
+    assert page.burn[0].short_total - page.burn[0].short_good > 0, "it says what it was judged by"
+    two.one(SLOW, 90, 150, 100.0)
+    assert two.states == ["firing", "resolved"]
+
+
+def test_such_a_burn_pages_when_all_of_it_comes_in_one_record_too() -> None:
+    two = Two()
+    two.both(0, 60, 100.0)
+    two.one(FAST, 60, 150, 100.0)
+    two.reached[SLOW] = START_MS + 150 * SECOND
+    burst = [(two.group, START_MS + at * SECOND, 0.0 if at < 90 else 1000.0, 1000.0) for at in range(60, 150, 10)]
+    two.step(*uneven(rows(*burst), SLOW, two.reached, two.now_ms))
+    two.both(150, 160, 100.0)
+    assert two.states == ["firing", "resolved"]
+
+
+def test_catching_up_without_a_burn_pages_nobody() -> None:
+    two = Two()
+    two.both(0, 60, 100.0)
+    two.one(FAST, 60, 150, 90.0)
+    two.one(SLOW, 60, 150, 90.0)
+    assert two.states == []
