@@ -223,9 +223,7 @@ class Cohort:
         newer = np.flatnonzero((since > NEVER) & (at > since) & (at >= time_ms - limits.HOLD_MS))
         if len(newer):
             mine, after_ms = rows[newer], np.maximum(since[newer], time_ms[newer] - limits.HOLD_MS)
-            found = exceeded_between(
-                self.policy, self.history, self.allowed[mine], mine, pane_of(after_ms), at[newer]
-            )
+            found = exceeded_between(self.policy, self.history, self.allowed[mine], mine, pane_of(after_ms), at[newer])
             missed[newer] = found.exceeded
             self.exceeded_ms[mine] = np.where(
                 found.exceeded, np.maximum(self.exceeded_ms[mine], found.at_ms[:, None]), self.exceeded_ms[mine]

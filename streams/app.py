@@ -87,7 +87,9 @@ class Worker:
             settings.max_unsaved_bytes,
         )
         state = StateLog(settings.bootstrap, settings.application, name, settings.restore_timeout_s)
-        return Stage(name, topic, make_step, state, self.producer, pace, self._generation, self._highwater, self.clock.now)
+        return Stage(
+            name, topic, make_step, state, self.producer, pace, self._generation, self._highwater, self.clock.now
+        )
 
     def _generation(self) -> int:
         return int(self.app.consumer_generation_id)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from alerts.cohort import Cohort
-from rollups.aggregate import Aggregate
 from rollups.dedupe import Dedupe
+from rollups.merge import Merge
 from schemas import codec
 from streams import topics
 from streams.aggregate import AggregateStep
@@ -171,15 +171,17 @@ def test_clocks_that_are_set_do_no_harm(size: float) -> None:
     assert findings(jumps(size)) == ""
 
 
-def tick_of_before(self: Aggregate, now_ms: int, caught_up: bool) -> None:
-    self.intake.watermarks.tick(now_ms, caught_up)
+def test_log_time_by_the_wall_clocks_of_workers_is_seen() -> None:
+    right = Merge.apply
 
+    def by_the_writer(self: Merge, batch, offset: int, stamp_ms: int):
+        return right(self, batch, offset)
 
-def test_time_that_waits_for_a_clock_that_was_set_back_is_seen() -> None:
-    with mock.patch.object(SteadyClock, "now", lambda self: self._wall()):
-        assert findings(jumps(0.0)) == "", "the aggregate goes on by itself"
-        with mock.patch.object(Aggregate, "tick", tick_of_before):
-            assert "lost" in findings(jumps(0.0))
+    with (
+        mock.patch.object(SteadyClock, "now", lambda self: self._wall()),
+        mock.patch.object(Merge, "apply", by_the_writer),
+    ):
+        assert "lost" in findings(jumps(0.0))
 
 
 def test_idle_time_of_a_clock_that_was_set_forward_is_seen_when_it_is_believed() -> None:

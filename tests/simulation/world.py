@@ -29,7 +29,7 @@ from tests.simulation.worker import PACE, Worker
 SESSION_S = 0.5
 GIVE_UP_S = 120.0
 JUMP_MS = 2 * 3_600_000  # at most that a wall clock is set by
-DARK_S = 3.0  # at most that a source partition cannot be read: a minute of event time
+DARK_S = 2.0  # at most that a source partition cannot be read: forty seconds of event time
 #: What a stage has to have delivered before it acknowledges.
 OUTPUTS = {
     topics.TELEMETRY: (topics.PARTIALS, topics.DLQ),
