@@ -49,7 +49,7 @@ class Limits:
     """Bounds of live state, per partition. A group past a bound is dropped and counted, never silent."""
 
     groups: int = 20_000
-    history_bytes: int = 128 << 20  # all rings of all groups; 30 d with the default policy takes 24 kB a group
+    history_bytes: int = 128 << 20  # all rings of all groups; 30 d with the default policy takes 25 kB a group
     status_every_ms: int = 5_000  # event time between two status records of a group that did not change
     open_incidents: int = 5_000
     alerts_in_incident: int = 500
