@@ -5,7 +5,8 @@ wakes a person once. Three states suffice:
 
 * inactive: nothing burns. Where every group begins.
 * firing: at least one rule of the policy is latched. A rule latches when it is exceeded and unlatches only when a
-  window is below its factor AND the short window was measured; severity is the highest of the latched rules.
+  window is below its factor AND the short window was measured, by all source partitions that feed the group; severity is
+  the highest of the latched rules.
 * resolved: the burn ended, and this was measured. It is left by the next burn, or settles to inactive.
 
 Missing data therefore never resolves: no trigger that it causes leads out of firing (`freeze` and `thaw` stay).

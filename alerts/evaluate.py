@@ -6,7 +6,8 @@ become unmeasured; each change of an alert goes through the table in `alert`. Wh
 then a function of the log, and a replay gives the same transitions. It refuses to read a clock, to send anything,
 and to guess about groups that it cannot place; those are counted.
 
-Time. A group's windows end at the newest event time of its kind of source, whoever sent it. Whether a group is
+Time. A burn is raised on whatever is known; it is lowered on what every source partition that feeds the group has
+told (`Cohort.judged`), so that one that lags does not call twice. A group's windows end at the newest event time of its kind of source, whoever sent it. Whether a group is
 unmeasured is asked at `present` = the later of that and watermark + lateness: the watermark goes on without data
 only while its partition is caught up and idle, so a lagging pipeline is never mistaken for a silent fleet.
 """
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from alerts import limits
 from alerts.alert import State, Trigger, step, trigger_of
-from alerts.cohort import FACES, Cohort, Member
+from alerts.cohort import FACES, Cohort, Member, Progress
 from alerts.config import Config
 from alerts.history import NEVER, Ints
 from alerts.packing import Array, CorruptSnapshot, pack, unpack
@@ -69,8 +70,21 @@ class Clock(Protocol):
         """Newest event time of all source partitions."""
 
     @property
+    def reached_ms(self) -> NDArray[np.int64]:
+        """Event time up to which each source partition has told all, shape (sources, kinds): newest data and idle time."""
+
+    @property
+    def source(self) -> int:
+        """Source partition that the record is of."""
+
+    @property
     def now_ms(self) -> int:
-        """Wall time at which the record was written."""
+        """Log time of the record."""
+
+
+def reached_of(reached_ms: Ints, kind: int) -> Ints:
+    """Event time that each source partition has reached for a kind, or for the newest of all kinds."""
+    return reached_ms.max(axis=1) if kind == limits.ANY_KIND else reached_ms[:, kind]
 
 
 class Evaluator:
@@ -114,7 +128,7 @@ class Evaluator:
         moment = Moment(
             clock.watermarks, clock.max_event_ms, clock.now_ms, self.partition, offset, offsets, self.config.hash
         )
-        touched = self._take(deltas, moment)
+        touched = self._take(deltas, moment, clock.source)
         for group, traces in (exemplars or {}).items():
             if place := self._places.get(int(group)):
                 place[0].remember(place[1], traces)
@@ -123,10 +137,15 @@ class Evaluator:
         for cohort in self.cohorts:
             present_ms = self._present_ms(cohort.kind, moment)
             if cohort.number in touched or cohort.firing or present_ms > cohort.next_deadline_ms:
-                found += self._judge(cohort, touched.get(cohort.number, nothing), present_ms, moment)
+                progress = Progress(reached_of(clock.reached_ms, cohort.kind), moment.now_ms)
+                found += self._judge(cohort, touched.get(cohort.number, nothing), present_ms, progress, moment)
         return found
 
-    def _take(self, deltas: Deltas, moment: Moment) -> dict[int, Ints]:
+    def held(self) -> collections.Counter[int]:
+        """Lowerings that wait, by the source partition that they wait for."""
+        return collections.Counter(source for cohort in self.cohorts for source in cohort.held_for())
+
+    def _take(self, deltas: Deltas, moment: Moment, source: int) -> dict[int, Ints]:
         """Put deltas into the histories. Answers the rows touched, by number of the cohort."""
         groups, first, inverse = np.unique(deltas.group, return_index=True, return_inverse=True)
         places = [self._place(int(group), deltas, int(row)) for group, row in zip(groups, first, strict=True)]
@@ -142,6 +161,7 @@ class Evaluator:
                 continue
             cohort, rows = self.cohorts[number], row_of[inverse[mine]]
             touched[number] = np.sort(row_of[ours])
+            cohort.feed(touched[number], source)
             self.counters["too_old"] += cohort.take(
                 touched[number], rows, pane_ms[mine], good[mine], total[mine], self._time_ms(cohort.kind, moment)
             )
@@ -194,8 +214,10 @@ class Evaluator:
         idle = max(int(moment.watermarks[each]) + self.timing.lateness_ms[each] for each in kinds)
         return max(self._time_ms(kind, moment), idle, NEVER)
 
-    def _judge(self, cohort: Cohort, touched: Ints, present_ms: int, moment: Moment) -> list[Output]:
-        moved = cohort.move_firing(self._time_ms(cohort.kind, moment))
+    def _judge(
+        self, cohort: Cohort, touched: Ints, present_ms: int, progress: Progress, moment: Moment
+    ) -> list[Output]:
+        moved = cohort.move_firing(self._time_ms(cohort.kind, moment), progress)
         silent = cohort.gone_silent(present_ms)
         rows = np.unique(np.concatenate((touched, moved, silent))) if len(moved) or len(silent) else touched
         if not len(rows):
@@ -203,9 +225,11 @@ class Evaluator:
         self.counters["judged"] += len(rows)
         column = cohort.column
         before, frozen = column["severity"][rows], column["frozen"][rows]
-        verdict, sums, rank = cohort.judged(rows, present_ms)
+        verdict, sums, rank = cohort.judged(rows, present_ms, progress)
         changed = (rank != before) | ((rank > 0) & (column["unmeasured"][rows] != frozen))
         changed |= (column["state"][rows] == State.RESOLVED) & (rank == 0)
+        self.counters["lowered_unheard"] += cohort.unheard
+        cohort.unheard = 0
         faces = cohort.faces(rows, rank)
         due = column["time_ms"][rows] - column["status_ms"][rows] >= self.bounds.status_every_ms
         due |= faces != column["face"][rows]

@@ -9,8 +9,8 @@ It refuses to judge: no targets and no burn rates here.
 A window [t - W, t) reaches into its oldest bucket; of that bucket it counts the share inside, as if the bucket's
 measurements were spread evenly. Whole buckets alone would make a window of 2 m up to 10 s too long, and a page late.
 
-Memory: 16 bytes a bucket. The default policy for 30 d takes 362 + 122 + 290 + 722 buckets = 24 kB a group; scaled
-to 1 d it is 290 + 146 + 290 buckets = 12 kB.
+Memory: 16 bytes a bucket. The default policy for 30 d takes 392 + 127 + 291 + 723 buckets = 25 kB a group; scaled
+to 1 d it is 320 + 151 + 291 buckets = 12 kB.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Layout:
 
     @classmethod
     def of(cls, windows: Sequence[Window]) -> Layout:
-        """The smallest rings that hold all windows at their resolution."""
+        """The smallest rings that hold all windows at their resolution, as they are now and as they were HOLD_MS ago."""
         chosen = [
             max((width for width in WIDTHS_MS if width * window.buckets_min <= window.length_ms), default=WIDTHS_MS[0])
             for window in windows
         ]
         widths = tuple(sorted(set(chosen)))
         longest = {w: max(x.length_ms for x, of in zip(windows, chosen, strict=True) if of == w) for w in widths}
-        slots = tuple(-(-longest[width] // width) + 2 for width in widths)
+        slots = tuple(-(-longest[width] // width) + 2 + -(-limits.HOLD_MS // width) for width in widths)
         return cls(widths, slots, tuple(w.length_ms for w in windows), tuple(widths.index(width) for width in chosen))
 
     @property
@@ -225,6 +225,24 @@ class History:
             total[:, windows] -= outside[:, windows] * self.total[ring][rows[:, None], slot]
         return Shares(good / limits.FIXED_ONE, total / limits.FIXED_ONE, self.measured[rows])
 
+    def shares_at(self, rows: Ints, at_ms: Ints) -> Shares:
+        """As `shares`, of an earlier moment: the start of a pane, at most HOLD_MS before the group's time.
+
+        A coarse bucket that reaches beyond the moment counts whole: at most 1.4 % of its window.
+        """
+        shape = (len(rows), len(self.layout.windows_ms))
+        good, total, measured = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int64)
+        for ring, windows in enumerate(self._windows):
+            width, slots, head = self.layout.widths_ms[ring], self.layout.slots[ring], self.head[rows, ring][:, None]
+            bucket = head - (head - np.arange(slots)) % slots
+            good_in, total_in = self.good[ring][rows], self.total[ring][rows]
+            for at in windows:
+                start_ms = (at_ms - self._lengths[at])[:, None]
+                part = np.clip((bucket + 1) * width - start_ms, 0, width) / width * (bucket * width < at_ms[:, None])
+                good[:, at], total[:, at] = (part * good_in).sum(1), (part * total_in).sum(1)
+                measured[:, at] = ((part > 0) & (total_in != 0)).sum(1)
+        return Shares(good / limits.FIXED_ONE, total / limits.FIXED_ONE, measured)
+
     def recomputed(self, row: int) -> Sums:
         """The window sums of one group, added up from its buckets. For tests and `tocsin explain`."""
         shape = (1, len(self.layout.windows_ms))
@@ -255,9 +273,18 @@ class History:
         return {name: array[: self.rows] for name, array in self._live().items()}
 
     def take_over(self, row: int, arrays: Mapping[str, Ints], old: int) -> None:
-        """Give a row the values of row `old` of such `arrays`. Raises KeyError or ValueError when they do not fit."""
-        for name, array in self._live().items():
-            array[row] = arrays[name][old]
+        """Give a row the values of row `old` of such `arrays`, whose rings may have other sizes.
+
+        Raises KeyError or ValueError when they do not fit.
+        """
+        for name in ("head", "tail", "measured", "sum_good", "sum_total"):
+            getattr(self, name)[row] = arrays[name][old]
+        for ring, slots in enumerate(self.layout.slots):
+            head = int(self.head[row, ring])
+            for name, ours in (("good", self.good), ("total", self.total)):
+                theirs = arrays[f"{name}{ring}"][old]
+                bucket = np.arange(head - min(slots, len(theirs)) + 1, head + 1)
+                ours[ring][row, bucket % slots] = theirs[bucket % len(theirs)]
 
 
 def turns(rows: Ints) -> list[Ints]:

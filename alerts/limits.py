@@ -13,6 +13,11 @@ FIXED_ONE = 1 << 20  # good and total are counted in units of 2**-20
 KINDS = 4  # web, desktop, vehicle, other
 ANY_KIND = 4  # index of "the newest of all kinds" beside the four
 
+#: Lowering waits for the source partitions that feed a group (decision 12).
+LEVEL_MS = 2_000  # a source partition that is behind the newest event time by no more than this is level with it
+HOLD_MS = 300_000  # log time that a lowering waits at most; event time back to which windows can be judged again
+HELD_ROWS = 256  # groups judged again at once, each over all its buckets
+
 #: Configuration files.
 FILE_BYTES_MAX = 1 << 20
 FILES_MAX = 1_000
@@ -44,7 +49,7 @@ class Limits:
     """Bounds of live state, per partition. A group past a bound is dropped and counted, never silent."""
 
     groups: int = 20_000
-    history_bytes: int = 128 << 20  # all rings of all groups; 30 d with the default policy takes 24 kB a group
+    history_bytes: int = 128 << 20  # all rings of all groups; 30 d with the default policy takes 25 kB a group
     status_every_ms: int = 5_000  # event time between two status records of a group that did not change
     open_incidents: int = 5_000
     alerts_in_incident: int = 500

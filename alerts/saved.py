@@ -14,7 +14,7 @@ from typing import cast
 
 import numpy as np
 
-from alerts.history import Ints
+from alerts.history import NEVER, Ints
 from alerts.packing import Array, CorruptSnapshot
 from schemas.records import SloGroup
 
@@ -28,6 +28,8 @@ class Saved:
     columns: Mapping[str, Ints]
     history: Mapping[str, Ints]
     latched: Array
+    exceeded_ms: Ints
+    fed: Array
     exemplars: Mapping[str, Sequence[str]]  # row as text -> trace ids
 
     @classmethod
@@ -45,7 +47,10 @@ class Saved:
         columns = {name[4:]: array.astype(np.int64) for name, array in mine.items() if name.startswith("col_")}
         history = {name[5:]: array.astype(np.int64) for name, array in mine.items() if name.startswith("hist_")}
         exemplars = cast("dict[str, list[str]]", json.loads(texts[f"{number}/exemplars"]))
-        return cls(texts[f"{number}/policy"], groups, columns, history, mine["latched"], exemplars)
+        # snapshots of before decision 12 know neither: then nothing waits until sources are heard again
+        exceeded_ms = mine.get("exceeded", np.full(mine["latched"].shape, NEVER)).astype(np.int64)
+        fed = mine.get("fed", np.zeros((len(groups), 0), np.bool_))
+        return cls(texts[f"{number}/policy"], groups, columns, history, mine["latched"], exceeded_ms, fed, exemplars)
 
 
 def packed_groups(groups: Sequence[SloGroup]) -> dict[str, Array]:

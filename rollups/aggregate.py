@@ -164,8 +164,18 @@ class Aggregate:
         return Pane(start_ms, self.limits.histogram_scale, self.fingerprint, slow, self.bases[kind])
 
     def tick(self, now_ms: int, caught_up: bool) -> None:
-        """The time is `now_ms`; `caught_up` when every record that the broker had has been applied."""
-        self.intake.watermarks.tick(now_ms, caught_up)
+        """The time is `now_ms`; `caught_up` when every record that the broker had has been applied.
+
+        A clock that says less than the one before goes on from there: what is due, is due after the same time.
+        """
+        marks = self.intake.watermarks
+        if NEVER < now_ms < marks.now_ms:
+            by_ms = now_ms - marks.now_ms
+            marks.shift(by_ms)
+            self.heard_ms = [at if at == NEVER else at + by_ms for at in self.heard_ms]
+            for pane in self.panes.values():
+                pane.provisional_ms += by_ms if pane.provisional_ms != NEVER else 0
+        marks.tick(now_ms, caught_up)
 
     def drain(self) -> Drained:
         """All that is due. Call it after `tick`; deliver it before a snapshot taken after it is written."""

@@ -42,6 +42,7 @@ LOCAL_SLOTS: Final = 8_192  # more slots than this leave the first-level cache: 
 MAX_ROWS_BETWEEN_CARRIES: Final = 1 << 22  # (2**22 + 1) halves of 2**40 stay far inside int64
 
 IDLE_AFTER_MS: Final = 2_000  # a kind is idle when nothing of it came for this long
+IDLE_SLACK_MS: Final = 5_000  # idle time that a source partition may claim beyond what passed in the log
 HEARTBEAT_MS: Final = 1_000  # each target hears from each source partition at least this often
 PROVISIONAL_EVERY_MS: Final = 10_000
 SLOW_LATENESS_MS: Final = 10_000  # kinds that wait longer than this get provisional rows

@@ -50,7 +50,7 @@ class Merge:
         self.partition = partition
         self.lateness, self.limits = lateness or Lateness(), limits or MergeLimits()
         self.fence = -1
-        self.sources = Sources(sources)
+        self.sources = Sources(sources, self.lateness.lateness_ms)
         self.series = Definitions(self.limits.max_series)
         self.slo = SloTable(self.limits.max_groups)
         self.kinds = [Coarse() for _ in range(SOURCE_KINDS)]
@@ -65,25 +65,29 @@ class Merge:
         rows, self.beyond = self.beyond, []
         return self.series.named(Cells.concatenate(rows)) if rows else Cells.empty()
 
-    def apply(self, batch: PartialBatch, offset: int) -> MergeStep:
-        """Take the partial at `offset`; at or below the fence it changes nothing."""
+    def apply(self, batch: PartialBatch, offset: int, stamp_ms: int | None = None) -> MergeStep:
+        """Take the partial at `offset`; at or below the fence it changes nothing.
+
+        `stamp_ms` is the broker's, from the record; without one, the writer's clock stands in for it.
+        """
+        stamp_ms = batch.now_ms if stamp_ms is None else stamp_ms
         cells = batch.cells if offset > self.fence else Cells.empty()
         is_slo = (cells.flags & FLAG_SLO) != 0
         slo_rows = selected(cells, np.flatnonzero(is_slo))
         deltas = self.slo.apply(batch.partition, slo_rows)
         if not is_slo.all():
-            self._series(batch, selected(cells, np.flatnonzero(~is_slo)))
+            self._series(batch, selected(cells, np.flatnonzero(~is_slo)), max(self.sources.now_ms, stamp_ms))
         if offset > self.fence:
             self.fence = offset
             # after the rows: those of a worker that catches up may lie further back than the horizon that they move
-            self.sources.hear(batch)
+            self.sources.hear(batch, stamp_ms)
             self._move_horizon()
         self._close_passed()
         return MergeStep(deltas, self.sources.clock(), self.sources.heard(), traces(slo_rows))
 
-    def _series(self, batch: PartialBatch, cells: Cells) -> None:
+    def _series(self, batch: PartialBatch, cells: Cells, now_ms: int) -> None:
         """Series rows of the batch into their panes."""
-        source, now_ms = batch.partition, max(self.sources.now_ms, batch.now_ms)
+        source = batch.partition
         index = self.series.index_of(source, cells)
         cells = plain(cells, index)
         self.counters["rows"] += len(cells)
@@ -182,7 +186,7 @@ class Merge:
 
     def drain(self) -> list[RollupBatch]:
         """Rows that changed since the last drain, one batch a kind and window. Provisional rows, and corrections, of one
-        window leave at most each `emit_every_ms` on the clock of the partials."""
+        window leave at most each `emit_every_ms` of log time."""
         return [*self._pane_batches(), *self._coarse_batches()]
 
     def _pane_batches(self) -> Iterator[RollupBatch]:

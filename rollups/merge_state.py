@@ -119,6 +119,7 @@ def snapshot(merge: Merge) -> bytes:
     columns: dict[str, Column] = {
         "watermarks": merge.sources.watermarks.ravel(),
         "max_event_ms": merge.sources.max_event_ms.ravel(),
+        "grew_ms": merge.sources.grew_ms.ravel(),
         "as_of": merge.sources.as_of,
         "changed": np.concatenate(out.changed).astype(np.int64),
         "scalars": np.array([merge.fence, merge.sources.now_ms, merge.series_kept], np.int64),
@@ -158,6 +159,8 @@ def _load(merge: Merge, columns: Mapping[str, Column], blocks: Iterator[bytes]) 
     merge.sources.as_of = columns["as_of"].astype(np.int64)
     merge.sources.watermarks = columns["watermarks"].astype(np.int64).reshape(-1, SOURCE_KINDS)
     merge.sources.max_event_ms = columns["max_event_ms"].astype(np.int64).reshape(-1, SOURCE_KINDS)
+    if "grew_ms" in columns:  # snapshots of before decision 13 do not know it
+        merge.sources.grew_ms = columns["grew_ms"].astype(np.int64).reshape(-1, SOURCE_KINDS)
     merge.series.load(_family(columns, "series"), next(blocks))
     merge.slo.groups.load(_family(columns, "groups"), next(blocks))
     reader = _Reader(columns, blocks)

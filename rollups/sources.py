@@ -2,17 +2,20 @@
 
 What: per source partition the newest watermarks, event times and as-of offset; their minimum and maximum. Why: a pane is
 final when every source partition says so; one that has not spoken yet holds all of them back. It refuses to read a
-clock: a silent source partition moves on by the heartbeats of whoever holds it.
+clock: a silent source partition moves on by the heartbeats of whoever holds it, and by no more idle time than the
+broker's stamps of the partials say has passed; a kind that never came is passed by those stamps alone. So a worker
+whose clock is wrong moves nobody's time (decision 13).
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rollups.limits import NEVER, SOURCE_KINDS
+from rollups.limits import IDLE_SLACK_MS, NEVER, SOURCE_KINDS
 from schemas.cells import Cells
 from schemas.records import PartialBatch
 
@@ -26,30 +29,47 @@ class Clock:
 
     watermarks: tuple[int, ...]  # lowest of all source partitions
     max_event_ms: tuple[int, ...]  # newest of all source partitions
-    now_ms: int  # clock of the worker that wrote the record
+    now_ms: int  # log time: the broker's newest stamp of a partial
+    source: int  # source partition that spoke last
+    reached_ms: NDArray[np.int64]  # event time that each has told all of, idle time included; (sources, kinds)
 
 
 class Sources:
     """All source partitions of the telemetry topic."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, lateness_ms: Sequence[int]) -> None:
         self.watermarks = np.full((count, SOURCE_KINDS), NEVER, np.int64)
         self.max_event_ms = np.full((count, SOURCE_KINDS), NEVER, np.int64)
+        self.grew_ms = np.full((count, SOURCE_KINDS), NEVER, np.int64)  # log time at which the newest event time came
         self.as_of = np.full(count, -1, np.int64)
+        self.source = -1
+        self._lateness_ms = np.array(lateness_ms, np.int64)
         self.now_ms = NEVER
 
-    def hear(self, batch: PartialBatch) -> None:
-        """A partial came. Clocks never go back, so a repeat or a zombie changes nothing."""
-        source = batch.partition
-        self.watermarks[source] = np.maximum(self.watermarks[source], batch.watermarks)
-        self.max_event_ms[source] = np.maximum(self.max_event_ms[source], batch.max_event_ms)
+    def hear(self, batch: PartialBatch, stamp_ms: int) -> None:
+        """A partial came, stamped by the broker. Clocks never go back, so a repeat or a zombie changes nothing."""
+        source = self.source = batch.partition
+        now_ms = self.now_ms = max(self.now_ms, stamp_ms)
+        newest = np.maximum(self.max_event_ms[source], batch.max_event_ms)
+        self.grew_ms[source, newest > self.max_event_ms[source]] = now_ms
+        claimed, unseen = np.array(batch.watermarks, np.int64), newest == NEVER
+        idle = newest + (now_ms - self.grew_ms[source]) - self._lateness_ms + IDLE_SLACK_MS
+        # it says its own present of a kind that never came, when all is read: the log's present is meant
+        present = unseen & (claimed > NEVER) & (claimed >= batch.now_ms - self._lateness_ms)
+        claimed = np.where(present, now_ms - self._lateness_ms, np.where(unseen, NEVER, np.minimum(claimed, idle)))
+        self.watermarks[source] = np.maximum(self.watermarks[source], claimed)
+        self.max_event_ms[source] = newest
         self.as_of[source] = max(int(self.as_of[source]), batch.as_of)
-        self.now_ms = max(self.now_ms, batch.now_ms)
 
     def clock(self) -> Clock:
         """Over all source partitions."""
+        reached = np.maximum(self.max_event_ms, self.watermarks + self._lateness_ms)
         return Clock(
-            tuple(self.watermarks.min(axis=0).tolist()), tuple(self.max_event_ms.max(axis=0).tolist()), self.now_ms
+            tuple(self.watermarks.min(axis=0).tolist()),
+            tuple(self.max_event_ms.max(axis=0).tolist()),
+            self.now_ms,
+            self.source,
+            np.where(self.max_event_ms == NEVER, NEVER, reached),
         )
 
     def heard(self) -> dict[int, int]:

@@ -3,7 +3,9 @@
 What: watermark = highest event time seen + idle time - lateness; it never goes back. Idle time counts only while the
 partition is caught up and nothing of the kind came for IDLE_AFTER_MS, so that blocked time (a rebalance, a replay) is
 not idle time. Why: an idle partition must still close its panes, and a fast replay must move with the data only.
-The rule is Bytewax's event clock (max + (now - arrival) - wait). It refuses to read a clock: `tick` is told the time.
+The rule is Bytewax's event clock (max + (now - arrival) - wait). Only intervals count: a clock that says less than before,
+since another worker goes on with the state, takes the times of the last arrivals along (decision 13). It refuses to read a
+clock: `tick` is told the time.
 """
 
 from __future__ import annotations
@@ -30,6 +32,11 @@ class Watermarks:
         """Measurements of the kind were applied; `event_ms` is the highest event time among them."""
         self.max_event_ms[kind] = max(self.max_event_ms[kind], event_ms)
         self._fresh[kind] = True
+
+    def shift(self, by_ms: int) -> None:
+        """The clock is another one, which says so much more (or less, below 0) of the same moment."""
+        self.now_ms += by_ms
+        self._arrival_ms = [at if at == NEVER else at + by_ms for at in self._arrival_ms]
 
     def tick(self, now_ms: int, caught_up: bool) -> None:
         """Time moved on to `now_ms`. Not caught up: the time since the last tick is nobody's idle time."""

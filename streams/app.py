@@ -6,7 +6,6 @@ Read it top to bottom: configuration, stages, transport, agents, tasks. It refus
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 
 import faust
@@ -20,6 +19,7 @@ from sinks.channels import Channels, read_channels
 from sinks.delivery import Delivery, HttpExchange
 from streams import commands, errors, fetching, health, refused, reporting, topics
 from streams.aggregate import AggregateStep
+from streams.clock import SteadyClock
 from streams.limits import START_LOOK_S
 from streams.merge import MergeStep
 from streams.notify import NotifyStep
@@ -45,6 +45,7 @@ class Worker:
         files_are_there(settings)
         self.config: Config = read_config(settings.slo_path)
         self.app = faust_app(settings)
+        self.clock = SteadyClock()
         self.producer = Producer(settings.bootstrap, settings.delivery_timeout_s, refused.instead)
         selection = Selection(self.config)
         registry = lookup(settings.registry_url)
@@ -61,7 +62,7 @@ class Worker:
         known = list(channels.by_name)
         routes = read_routes(settings.routes_path, known) if settings.routes_path else Routes.plain(*known)
         self.exchange = HttpExchange()
-        self.delivery = Delivery(channels.sinks, self.exchange, changed=self._delivered)
+        self.delivery = Delivery(channels.sinks, self.exchange, self.clock.now_ms, self._delivered)
 
         def notify(partition: int) -> NotifyStep:
             return NotifyStep(partition, settings, routes, channels, self.delivery)
@@ -86,7 +87,9 @@ class Worker:
             settings.max_unsaved_bytes,
         )
         state = StateLog(settings.bootstrap, settings.application, name, settings.restore_timeout_s)
-        return Stage(name, topic, make_step, state, self.producer, pace, self._generation, self._highwater, time.time)
+        return Stage(
+            name, topic, make_step, state, self.producer, pace, self._generation, self._highwater, self.clock.now
+        )
 
     def _generation(self) -> int:
         return int(self.app.consumer_generation_id)

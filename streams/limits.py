@@ -60,6 +60,13 @@ RETRY_PAUSE_S: Final = 0.1
 #: One look at the state log while loading; the deadline is checked as often.
 LOAD_POLL_S: Final = 0.2
 
+# -- time
+
+#: How much faster or slower the worker's time goes while it is drawn towards the wall clock.
+CLOCK_SLEW: Final = 0.1
+#: The wall clock was set when it moved by more than this against the worker's own between two looks.
+CLOCK_STEP_S: Final = 1.0
+
 # -- start
 
 #: For a look at the topics before the start; a broker that is slower is met again by the consumer.

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import struct
+from collections.abc import Mapping
+
+import structlog
 
 from alerts.config import Config
 from alerts.evaluate import Evaluator
@@ -28,6 +31,7 @@ from streams.producer import Outgoing
 from streams.records import Record, Records
 from streams.settings import Settings
 
+log = structlog.get_logger(__name__)
 _SIZES = struct.Struct("<QQ")
 
 
@@ -44,6 +48,7 @@ class MergeStep:
         self._alerts: list[Outgoing] = []
         self._status: dict[bytes, Outgoing] = {}
         self._letters: list[Outgoing] = []
+        self._held: Mapping[int, int] = {}
         self._routes = routes
 
     @property
@@ -72,7 +77,7 @@ class MergeStep:
             self._merge.fence = self._evaluator.fence = record.offset  # nothing of it was applied
             self._letters.append(letters.dead(topics.PARTIALS, self.partition, record, error))
             return
-        step = self._merge.apply(batch, record.offset)
+        step = self._merge.apply(batch, record.offset, record.timestamp_ms)
         beyond = self._merge.take_beyond()
         if len(beyond):
             self._letters.append(self._letter(batch, beyond, record))
@@ -119,7 +124,15 @@ class MergeStep:
         rollups = [self._rollup(batch) for batch in self._merge.drain()]
         letters, self._letters = self._letters, []
         selfmetrics.judged(self.partition, {**self._merge.counters, **self._evaluator.counters})
+        self._show_held(self._evaluator.held())
         return [*alerts, *status.values(), *rollups, *letters]
+
+    def _show_held(self, held: Mapping[int, int]) -> None:
+        """Which source partitions let alerts wait; said in the log when one begins to, and when none is left."""
+        if held.keys() != self._held.keys():
+            log.info("alerts_held", partition=self.partition, by_source_partition=dict(held))
+        selfmetrics.held(self.partition, self._held, held)
+        self._held = held
 
     def _rollup(self, batch: RollupBatch) -> Outgoing:
         selfmetrics.ROLLUPS.labels(f"{batch.window_ms // 1000}s").inc(len(batch.cells))
@@ -142,7 +155,8 @@ class MergeStep:
         self._evaluator.restore(data[at + merged : at + merged + judged])
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Take the partition's gauges down."""
+        selfmetrics.held(self.partition, self._held, {})
 
 
 def _status_key(status: SloStatus) -> bytes:

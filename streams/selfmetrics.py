@@ -48,6 +48,15 @@ HOLES = Counter("tocsin_log_hole_records", "Offsets that the log itself lacks: c
 STARTED = Gauge(
     "tocsin_worker_started_seconds", "When this worker started, in seconds since the epoch; changes are restarts"
 )
+CLOCK_STEPS = Counter("tocsin_clock_steps", "Times that the wall clock was set by more than a second", ["direction"])
+CLOCK_AHEAD = Gauge(
+    "tocsin_clock_ahead_seconds", "Wall clock less the worker's own time, which is drawn towards it by a tenth"
+)
+HELD = Gauge(
+    "tocsin_alerts_held",
+    "Alerts that do not resolve or fall before a source partition that lags has told its share",
+    ["partition", "source_partition"],
+)
 RSS = Gauge("tocsin_rss_bytes", "Resident memory of this worker")
 
 
@@ -129,6 +138,19 @@ def event_lag(kind: int, newest_ms: int, now_ms: int) -> None:
     """How old the newest measurement of a kind of source is."""
     if newest_ms > 0:
         EVENT_LAG.labels(SourceKind(kind).name.lower()).set((now_ms - newest_ms) / 1000)
+
+
+def clock_stepped(by_s: float) -> None:
+    """The wall clock was set."""
+    CLOCK_STEPS.labels("forward" if by_s > 0 else "back").inc()
+
+
+def held(partition: int, before: Mapping[int, int], now: Mapping[int, int]) -> None:
+    """Alerts of a partition that wait, by the source partition that they wait for; those of `before` are taken down."""
+    for source in before.keys() - now.keys():
+        HELD.remove(str(partition), str(source))
+    for source, count in now.items():
+        HELD.labels(str(partition), str(source)).set(count)
 
 
 def exposition() -> bytes:

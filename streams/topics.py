@@ -32,6 +32,7 @@ MIN_IN_SYNC = "min.insync.replicas"
 TIMEOUT_S = 30.0
 THREE = 3  # from so many replicas on one may be away and writing goes on
 SHOWN_POLL_S = 0.05
+_STAMPED = {"message.timestamp.type": "LogAppendTime"}
 _COMPACT_QUICKLY = {"segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1", "max.compaction.lag.ms": "600000"}
 
 
@@ -75,8 +76,9 @@ def in_sync(replication: int) -> int:
 
 TOPICS: tuple[Topic, ...] = (
     # LogAppendTime: arrival is stamped by the broker, so it is in the log and the same in every replay
-    Topic(TELEMETRY, "what sources emit", 24 * HOUR_MS, extra={"message.timestamp.type": "LogAppendTime"}),
-    Topic(PARTIALS, "a source partition's share of a pane", 6 * HOUR_MS),
+    Topic(TELEMETRY, "what sources emit", 24 * HOUR_MS, extra=_STAMPED),
+    # as above: what lets time pass without data is the broker's clock, and none of the workers'
+    Topic(PARTIALS, "a source partition's share of a pane", 6 * HOUR_MS, extra=_STAMPED),
     Topic(ROLLUPS, "windows for analysts", 7 * 24 * HOUR_MS, compact=True),
     Topic(SLO_STATUS, "budget and burn of each SLO group", 0, compact=True),
     Topic(ALERTS, "alert transitions", 90 * 24 * HOUR_MS),

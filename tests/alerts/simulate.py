@@ -39,6 +39,8 @@ class Times:
     watermarks: Sequence[int]
     max_event_ms: Sequence[int]
     now_ms: int
+    reached_ms: NDArray[np.int64]
+    source: int = 0
 
 
 def rows(*entries: tuple[SloGroup, int, float, float]) -> Rows:
@@ -57,7 +59,8 @@ def times(event_ms: Mapping[int, int], now_ms: int, idle_ms: Mapping[int, int] |
     newest = [event_ms.get(kind, NEVER) for kind in range(4)]
     idle = idle_ms or {}
     marks = [at + idle.get(kind, 0) - LATENESS_MS[kind] if at > NEVER else NEVER for kind, at in enumerate(newest)]
-    return Times(marks, newest, now_ms)
+    reached = [max(at, mark + late) for at, mark, late in zip(newest, marks, LATENESS_MS, strict=True)]
+    return Times(marks, newest, now_ms, np.array([reached], np.int64))
 
 
 def slo_text(
@@ -91,6 +94,15 @@ def config_of(*texts: str) -> Config:
     config, problems = load({"test.yaml": "\n---\n".join(texts)})
     assert config is not None, [str(problem) for problem in problems]
     return config
+
+
+def uneven(deltas: Rows, source: int, reached_ms: Sequence[int], now_ms: int) -> tuple[Rows, Times]:
+    """A record of one of several source partitions of web services, each of which has reached its own event time."""
+    newest = max(reached_ms)
+    clock = times({0: newest}, now_ms)
+    reached = np.full((len(reached_ms), 4), NEVER, np.int64)
+    reached[:, 0] = reached_ms
+    return deltas, dataclasses.replace(clock, reached_ms=reached, source=source)
 
 
 class Simulation:

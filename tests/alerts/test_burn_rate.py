@@ -49,5 +49,5 @@ def test_corrections_never_make_a_ratio_leave_its_range() -> None:
 
 def test_the_memory_of_the_default_policy_is_as_stated() -> None:
     layout = layout_of(shipped_policies()["default-30d"])
-    assert layout.slots == (362, 122, 290, 722)
-    assert 24_000 <= layout.bytes_per_group <= 24_500
+    assert layout.slots == (392, 127, 291, 723)
+    assert 24_500 <= layout.bytes_per_group <= 25_000

@@ -17,7 +17,7 @@ def one(value: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 def test_a_window_reads_the_coarsest_ring_that_resolves_it() -> None:
     assert TWO.widths_ms == (10_000, 300_000)
-    assert TWO.slots == (362, 290)
+    assert TWO.slots == (392, 291)
     assert TWO.ring_of == (0, 0, 1)
 
 

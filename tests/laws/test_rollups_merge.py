@@ -58,14 +58,13 @@ def history(log_of: list[list[Point]], chance: random.Random) -> list[PartialBat
         if chance.random() < 0.2:
             out.append(chance.choice(out))
     out += [writers[source][-1].write(log_of[source], len(log_of[source]) - 1, now_ms) for source in range(SOURCES)]
-    for source in range(SOURCES):
-        owner = writers[source][-1]
-        for later in (60_000, 120_000, 3 * HOUR_MS):
+    for later in (60_000, 120_000, 3 * HOUR_MS):
+        for owner in (writers[source][-1] for source in range(SOURCES)):
             owner.newest = [max(newest, T0) for newest in owner.newest]
             out.append(
                 owner.write(
-                    log_of[source],
-                    len(log_of[source]) - 1,
+                    log_of[owner.source],
+                    len(log_of[owner.source]) - 1,
                     now_ms + later,
                     idle_ms=min(later, 3 * HOUR_MS),
                     everywhere=True,
@@ -166,9 +165,11 @@ def test_source_partitions_may_come_in_any_order(log_of, chance):
     shuffled: list[PartialBatch] = []
     while any(by_source):
         shuffled.append(chance.choice([waiting for waiting in by_source if waiting]).pop(0))
-    # corrections rest until the clock of the partials moves on
-    last = max(shuffled, key=lambda partial: partial.now_ms)
-    shuffled.append(dataclasses.replace(last, now_ms=last.now_ms + HOUR_MS))
+    # corrections rest, and idle time is believed, only as far as the log's time moves on
+    end_ms = max(partial.now_ms for partial in shuffled)
+    for later in (3 * HOUR_MS, 4 * HOUR_MS):
+        last = {partial.partition: partial for partial in shuffled}
+        shuffled += [dataclasses.replace(partial, now_ms=end_ms + later) for partial in last.values()]
     reader = Reader()
     read(shuffled, chance, reader)
     assert reader.final() == truth(log_of)

@@ -147,6 +147,31 @@ def test_every_target_hears_at_least_each_second() -> None:
     assert sorted(aggregate.drain().partials) == [0, 1]
 
 
+def test_a_successor_whose_clock_is_hours_behind_goes_on_at_the_same_pace() -> None:
+    """Heartbeats, provisional rows and idle time are intervals: two hours back is no pause of two hours."""
+    kind = SourceKind.VEHICLE
+    slow, hours = series("slow", source=kind), 2 * 3_600_000
+    before = Aggregate(0, 1, no_feeds)
+    feed(before, record(0, 1_000, 30_000, of=slow))
+    before.tick(T0 + 60_000, caught_up=True)
+    assert rows_of(before.drain())
+    after = Aggregate(0, 1, no_feeds)
+    restore(after, snapshot(before))
+    now_ms = T0 + 60_000 - hours
+    after.tick(now_ms, caught_up=True)
+    assert not after.drain().partials, "a heartbeat left just now"
+    after.tick(now_ms + 1_000, caught_up=True)
+    assert after.drain().partials
+    feed(after, record(1, 2_000, of=slow))
+    after.tick(now_ms + 9_000, caught_up=True)
+    assert not rows_of(after.drain()), "provisional rows leave each ten seconds"
+    after.tick(now_ms + 10_000, caught_up=True)
+    assert rows_of(after.drain())
+    mark = after.intake.watermarks.current()[kind]
+    after.tick(now_ms + 70_000, caught_up=True)
+    assert after.intake.watermarks.current()[kind] - mark >= 50_000, "and idle time counts"
+
+
 def test_series_beyond_the_limit_are_counted_under_a_visible_overflow_series() -> None:
     aggregate = Aggregate(0, 1, no_feeds, Limits(max_series=2))
     for offset, name in enumerate("abcde"):

@@ -247,6 +247,25 @@ def test_every_window_leaves_once_and_adds_up(one):
     assert len({(b.window_ms, b.start_ms, b.batch) for b in batches}) == len(batches)
 
 
+def test_corrections_rest_by_the_brokers_stamps_and_not_by_the_clock_of_who_wrote_them():
+    """The worker's clock is set back by two hours: a correction waits no longer for it."""
+    merge, hours = Merge(0, 1, LATENESS), 7_200_000
+    merge.apply(PartialBatch(0, 5, 0, T0, *clocks(0), cells([(0, T0, 5, 0, value(1.0))])), 0, T0)
+    merge.apply(PartialBatch(0, 5, 0, T0 + 20_000, *clocks(20_000), Cells.empty()), 1, T0 + 20_000)
+    assert [batch.window_ms for batch in merge.drain()] == [PANE_MS]
+    for offset, after_ms in ((2, 21_000), (3, 26_000)):
+        rows = cells([late(0, T0, 4 + offset, 2.0)])
+        written_ms = T0 + after_ms - hours
+        merge.apply(PartialBatch(0, 4 + offset, 0, written_ms, *clocks(after_ms), rows), offset, T0 + after_ms)
+        told = [row for batch in merge.drain() for row in rows_of(batch)]
+        assert told == ([] if offset == 2 else [(0, 0, 3, CORRECTED)])
+
+
+def clocks(after_ms: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Watermarks and newest event times of all kinds."""
+    return (T0 + after_ms,) * 4, (T0 + after_ms + 2_000,) * 4
+
+
 def test_provisional_rows_and_corrections_rest_between_two_emissions():
     story = Story(Merge(0, 1, LATENESS))
     story.tell(0, 0, (0, T0, 1, 0, value(1.0)))

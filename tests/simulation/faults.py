@@ -27,7 +27,8 @@ KINDS = (
     "lost",  # acknowledgements do not come: the producer fails after its time
     "twice",  # the broker has a record twice
     "refused",  # the broker refuses a record
-    "jump",  # the wall clock of a worker is set
+    "jump",  # the wall clock of a machine is set, by up to two hours, and stays so: whoever is started there has it too
+    "dark",  # one source partition cannot be read for a while, and the other can
     "outage",  # receivers answer 503, or not at all, taking some requests nevertheless
     "compact",  # the state topics are compacted
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import itertools
 from collections.abc import Iterator
 
 from demo.audit import Audit
@@ -20,6 +21,7 @@ from streams.notify import NotifyStep
 from tests.simulation import scenario
 from tests.simulation.platform import ROUTES, SETTINGS, PlatformWorld
 
+HEARD_MS = 2_200  # a heartbeat each second, at a checkpoint each half, and the way there
 Told = tuple[str, ...]  # states, one after the other, and whether it ever was a page
 
 
@@ -36,7 +38,7 @@ class NoDelivery:
 def judge(world: PlatformWorld) -> list[str]:
     """All that is wrong with a run."""
     found = [*world.findings, *cells(world), *revisions(world), *replayed_alerts(world), *replayed_incidents(world)]
-    found += [*pages(world), *deliveries(world)]
+    found += [*pages(world), *deliveries(world), *paced(world)]
     if alerts(world) != reference(world.number):
         found.append(f"alerts {alerts(world)} are not those of a run without faults, {reference(world.number)}")
     return found
@@ -88,6 +90,17 @@ def revisions(world: PlatformWorld) -> Iterator[str]:
         finals = [by_revision[revision][2] for revision in sorted(by_revision)]
         if finals != sorted(finals):
             yield f"rollup {key} was final and is provisional again"
+
+
+def paced(world: PlatformWorld) -> Iterator[str]:
+    """Once nothing goes wrong any more, every source partition is heard everywhere, at its pace."""
+    begins_ms = scenario.T0 + int((scenario.ENDS_S + 0.5) * 1000)
+    for p, records in logs(world, topics.PARTIALS):
+        for source in range(scenario.PARTITIONS):
+            mine = [r.timestamp_ms for r in records if codec.decode(r.value).partition == source]
+            heard = [begins_ms, *(at for at in mine if at > begins_ms), world.now_ms]
+            if (longest := max(b - a for a, b in itertools.pairwise(heard))) > HEARD_MS:
+                yield f"partials: source partition {source} was not heard in {p} for {longest} ms"
 
 
 # -- alerts and incidents

@@ -14,10 +14,13 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from alerts.cohort import Cohort
+from rollups.aggregate import Aggregate
 from rollups.dedupe import Dedupe
 from schemas import codec
 from streams import topics
 from streams.aggregate import AggregateStep
+from streams.clock import SteadyClock
 from streams.merge import MergeStep
 from streams.producer import Sent
 from streams.stage import Stage, Unsaved
@@ -143,6 +146,39 @@ def test_a_transition_that_is_no_function_of_the_log_is_seen() -> None:
 
     with mock.patch.object(MergeStep, "_alert", wrong):
         assert "a replay misses" in findings([])
+
+
+DARK = [Fault(1.6 + 0.8 * n, "dark", 1, 0.5) for n in range(3)]
+
+
+def test_source_partitions_that_lag_do_no_harm() -> None:
+    assert findings(DARK) == ""
+
+
+def test_an_alert_that_is_lowered_on_what_the_fastest_source_partition_says_is_seen() -> None:
+    with mock.patch.object(Cohort, "_lowered", lambda self, rows, wanted, progress: wanted):
+        assert "pages" in findings(DARK)
+
+
+def jumps(size: float) -> list[Fault]:
+    """Every machine's wall clock is set: 0.0 is two hours back, 1.0 two hours forward. Then workers are killed."""
+    set_at = [Fault(0.6 + 0.01 * n, "jump", n, size) for n in range(2)]
+    return [*set_at, *(Fault(1.2 + 0.9 * n, "kill", n, 0.0) for n in range(4))]
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0])
+def test_clocks_that_are_set_do_no_harm(size: float) -> None:
+    assert findings(jumps(size)) == ""
+
+
+def tick_of_before(self: Aggregate, now_ms: int, caught_up: bool) -> None:
+    self.intake.watermarks.tick(now_ms, caught_up)
+
+
+def test_time_that_waits_for_a_clock_that_was_set_back_is_seen() -> None:
+    by_the_wall = mock.patch.object(SteadyClock, "now", lambda self: self._wall())
+    with by_the_wall, mock.patch.object(Aggregate, "tick", tick_of_before):
+        assert "not heard" in findings(jumps(0.0))
 
 
 @pytest.mark.parametrize("field", ["count", "sum_whole"])

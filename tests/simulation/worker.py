@@ -16,6 +16,7 @@ from sinks.delivery import Delivery
 from sinks.port import Category, Failure, Response
 from streams import commands, topics
 from streams.chunk import BEGINS
+from streams.clock import SteadyClock
 from streams.producer import Producer
 from streams.stage import Pace, Stage
 from streams.statelog import StateLog
@@ -160,17 +161,17 @@ class Worker:
         self.loop = WorkerLoop(world.clock)
         self.dead = self.cut = self.left = False
         self.frozen_until_s = 0.0
-        self.skew_ms = 0
         self.slow_until_s = 0.0
         self.armed: dict[str, int] = {}  # step -> times that it is passed before the worker is killed
         self.fates: list[str] = []
         self.generation, self.newest, self.flowing = 0, 0, False
         self.positions: dict[tuple[str, int], int] = {}
         self.ends_seen: dict[tuple[str, int], int] = {}
+        self.clock = SteadyClock(lambda: self.now_ms() / 1000, world.clock.monotonic)
         self.line = WorkerLine(self)
         with mock.patch("streams.producer.Librdkafka", return_value=MemoryProducer(self.line)):
             self.producer = Producer("", DELIVERY_TIMEOUT_S)
-        self.delivery = Delivery(world.sinks, self._exchange, self.now_ms, self._delivered)
+        self.delivery = Delivery(world.sinks, self._exchange, self.clock.now_ms, self._delivered)
         self.stages = [self._stage(*each) for each in world.steps(self)]
         self.feeds = {topic: Feed(self.loop) for topic, _ in world.places}
         self._assignments: list[tuple[int, frozenset[tuple[str, int]]]] = []
@@ -183,7 +184,7 @@ class Worker:
         state = WorkerState(self, name)
         stage = WorkerStage(
             name, topic, make_step, state, self.producer, PACE,
-            lambda: self.generation, lambda t, p: self.ends_seen.get((t, p)), lambda: self.now_ms() / 1000,
+            lambda: self.generation, lambda t, p: self.ends_seen.get((t, p)), self.clock.now,
         )  # fmt: skip
         stage.worker, stage.ends = self, self.ends
         return stage
@@ -202,7 +203,8 @@ class Worker:
     # -- life
 
     def now_ms(self) -> int:
-        return self.world.now_ms + self.skew_ms
+        """The wall clock of the machine."""
+        return self.world.now_ms + self.world.skew_ms[self.number]
 
     def ends(self, code: int, reason: str) -> None:
         self.world.ended(self, code, reason)
@@ -269,6 +271,8 @@ class Worker:
             return
         for (topic, partition), position in self.positions.items():
             self.ends_seen[topic, partition] = self.world.broker.ends[topic, partition]
+            if self.world.clock.s < self.world.dark_until_s[topic, partition]:
+                continue
             most = self.world.dice.choice((1, 3, 20))
             records = self.world.broker.records(topic, partition, position, most)
             if not records or len(self.feeds[topic].waiting) > 4:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import hashlib
 import heapq
@@ -27,6 +28,8 @@ from tests.simulation.worker import PACE, Worker
 
 SESSION_S = 0.5
 GIVE_UP_S = 120.0
+JUMP_MS = 2 * 3_600_000  # at most that a wall clock is set by
+DARK_S = 2.0  # at most that a source partition cannot be read: forty seconds of event time
 #: What a stage has to have delivered before it acknowledges.
 OUTPUTS = {
     topics.TELEMETRY: (topics.PARTIALS, topics.DLQ),
@@ -64,7 +67,8 @@ class World:
         self.ends: list[str] = []
         self.done = False
         self.missing = ""
-        self.ahead_ms = 0
+        self.skew_ms: collections.Counter[int] = collections.Counter()  # wall clock less the truth, by machine
+        self.dark_until_s: collections.defaultdict[tuple[str, int], float] = collections.defaultdict(float)
         self._wanted = workers
 
     # -- what a particular world adds
@@ -250,6 +254,9 @@ class World:
                 self.broker.compact(topics.STATE_PREFIX + stage, p)
         if fault.kind == "outage":
             self.outage(fault)
+        if fault.kind == "dark":
+            place = (topics.TELEMETRY, fault.worker % self.partitions)
+            self.dark_until_s[place] = self.clock.s + DARK_S * fault.size
         if living:
             self._inject_into(living[fault.worker % len(living)], fault)
 
@@ -270,8 +277,7 @@ class World:
         elif fault.kind in ("lost", "refused", "twice"):
             worker.fates += [fault.kind] + [""] * int(fault.size * 5)
         elif fault.kind == "jump":
-            worker.skew_ms += int((fault.size - 0.5) * 60_000)
-            self.ahead_ms = max(self.ahead_ms, worker.skew_ms)
+            self.skew_ms[worker.number] += int((fault.size - 0.5) * 2 * JUMP_MS)
 
     # -- the end
 
@@ -280,7 +286,6 @@ class World:
         for worker in self.living:
             worker.armed.clear()
             worker.fates.clear()
-            worker.skew_ms = self.ahead_ms  # clocks agree; one that was set back holds corrections up for so long
         self._look(iter(self.stages.values()))
 
     def _look(self, rest: Iterator[str], topic: str = "", marks: dict[int, int] | None = None) -> None:

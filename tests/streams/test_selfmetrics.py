@@ -11,6 +11,8 @@ from streams.selfmetrics import StageMetrics
 ROOT = Path(__file__).resolve().parents[2]
 BOUNDED = {
     "stage",
+    "direction",
+    "source_partition",
     "partition",
     "topic",
     "source_kind",
