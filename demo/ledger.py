@@ -80,9 +80,11 @@ def cells_of(batch: Batch) -> Iterator[tuple[tuple[Identity, int], Cell]]:
 
 
 class Ledger:
-    """Books of one run. Thread-safe."""
+    """Books of one run. Thread-safe. `outcomes`: whether each one is kept, for whoever expects pages of them; without them
+    a run of any length takes the room of its cells."""
 
-    def __init__(self) -> None:
+    def __init__(self, outcomes: bool = True) -> None:
+        self._keeps_outcomes = outcomes
         self.truth: Cells = {}
         self.published: Counter[str] = Counter()  # acknowledged measurements by kind of source
         self.rejected = 0
@@ -121,7 +123,7 @@ class Ledger:
             add(self.truth, key, cell)
         self.published[batch.source_kind] += len(batch.series)
         for place, identity in enumerate(batch.identities):
-            if identity[1] == "outcome":
+            if self._keeps_outcomes and identity[1] == "outcome":
                 rows = np.flatnonzero(batch.series == place)
                 if len(rows):
                     self._outcomes.setdefault(identity, []).append((batch.time_ms[rows], batch.outcome[rows] == 1))

@@ -8,11 +8,12 @@ said no proves nothing. It refuses to count a control as passed unless its kind 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 from collections.abc import Callable, Iterable
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]  # a re-export that is not declared
 
 from demo.audit import compare
@@ -150,7 +151,10 @@ def read_all(bootstrap: str) -> Iterable[int]:
     """Every number in the control's topic."""
     consumer = consumer_of(bootstrap)
     place = TopicPartition(TOPIC, 0)
-    place.offset, high = consumer.get_watermark_offsets(place, timeout=20)
+    high = None
+    while high is None:
+        with contextlib.suppress(KafkaException):  # the new leader is known before it leads
+            place.offset, high = consumer.get_watermark_offsets(place, timeout=20)
     consumer.assign([place])
     read = place.offset
     while read < high:

@@ -10,7 +10,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import psutil
 from confluent_kafka import Producer
@@ -24,9 +24,10 @@ from schemas.records import SourceKind
 from sinks.fakes.receiver import Fault
 from streams import topics
 
-CRASH_MAX_S = 20.0
+TOLD_S = 1.0  # between two services that fail, while somebody is to die as he tells of one
 HOSTILE_VALUES = (float("nan"), float("inf"), float("-inf"), 1.7e308, -1.7e308, 5e-324, 2.0**63, -0.0)
 HOSTILE_LABELS = ("\0", "\u202eabc", "a" * 4_000, "", "\U0001f4a5", "x\n# HELP y", "{}", "null")
+PAGER_FAULTS = 5
 YEAR_9999_MS = 253_402_300_799_000
 
 
@@ -34,80 +35,127 @@ class Unexpected(AssertionError):
     """Something that must not be was found"""
 
 
+class Way:
+    """Measurements sent at its making, one to each partition, and what became of them. `held`: partitions that the dead
+    one held; `recovered_s`: of those, the seconds from `since` until theirs had come out."""
+
+    def __init__(self, field: Field, since: float = 0.0, held: Collection[int] = ()) -> None:
+        self._field, self.since, self.held = field, since, held
+        self._number, self._waiting = field.probes.send(), set(range(PARTITIONS))
+        self.recovered_s: list[float] = []
+
+    def open(self) -> bool:
+        """Whether all of them have come out."""
+        came = self._field.probes.came(self._number) & self._waiting
+        self.recovered_s += [time.monotonic() - self.since] * len(came.intersection(self.held))
+        self._waiting -= came
+        return not self._waiting
+
+
 class Nemesis:
-    """Acts on a field. `times`: how long it took until new measurements came out again, per kill, s."""
+    """Acts on a field. `recovered_s`: of each kill and partition that the dead one held, how long it took from the kill
+    until a measurement that was sent after it had come out. `injected`: faults that did happen."""
 
     def __init__(self, field: Field, seed: int) -> None:
         self.field, self.rng = field, random.Random(seed)
         self.recovered_s: list[float] = []
         self.injected = 0
-        self._actions: Mapping[str, Callable[[Step], None]] = {
+        self._actions: Mapping[str, Callable[[Step], int]] = {
             name.removeprefix("_do_"): getattr(self, name) for name in dir(self) if name.startswith("_do_")
         }
 
     def act(self, step: Step) -> None:
-        """Do it, and wait until measurements sent after it come out."""
-        self._actions[step.action](step)
-        self.injected += 1
+        """Do it, and wait until measurements sent after it come out. Raises NotInTime, Unexpected."""
+        self.injected += self._actions[step.action](step)
 
-    def _recover(self) -> None:
-        """Wait until what is sent from now on is taken in, everywhere."""
-        field = self.field
-        begun, sent = time.monotonic(), field.load.acknowledged
-        field.until("acknowledgements", lambda: field.load.acknowledged > sent + field.rate // 10)
-        field.until("work on every partition", field.at_work)
-        self.recovered_s.append(time.monotonic() - begun)
+    def _recover(self, since: float = 0.0, held: Collection[int] = ()) -> None:
+        """Wait until what is sent from now on comes out, of every partition."""
+        self._arrive(Way(self.field, since, held))
 
-    def _do_kill(self, step: Step) -> None:
+    def _arrive(self, way: Way) -> None:
+        self.field.until("what was sent after the fault", way.open)
+        self.recovered_s += way.recovered_s
+
+    def _victim(self, name: str) -> set[int]:
+        """Partitions of a worker that is going to die: it must hold some, or its death would show nothing."""
+        self.field.until(f"all at work before {name} dies", self.field.at_work)
+        return {partition for _, partition in self.field.held(name)}
+
+    def _do_kill(self, step: Step) -> int:
         self.field.during(step.seconds)
-        self.field.workers.kill(step.target)
-        self._recover()
+        held, since = self._victim(step.target), time.monotonic()
+        self.field.kill(step.target)
+        self._recover(since, held)
+        return 1
 
-    def _do_crash(self, step: Step) -> None:
+    def _do_crash(self, step: Step) -> int:
+        """Kill a worker and start it again so that it kills itself at a named step; two deaths, if it comes by there."""
         name, _, point = step.target.partition("=")
-        field = self.field
-        field.workers.kill(name)
+        field, bursts = self.field, 0
+        held, since = self._victim(name), time.monotonic()
+        ends = len(field.ends)
+        field.kill(name)
         field.start(name, crash=point)
-        if point.startswith("notify."):  # comes by there when somebody is to be told, on a partition of its own
-            field.until("its share of the work", lambda: field.holds(name, "notify") and field.at_work())
-            for number in range(PARTITIONS * 2):
-                burst(field.load.client(f"told-{name}-{number}"), 100, 60)
-        died = time.monotonic() + CRASH_MAX_S
-        before = field.restarts
-        while field.restarts == before and time.monotonic() < died:
+        first, alive = Way(field, since, held), time.monotonic()
+        ends_at = alive + field.patience_s
+        while not field.crashed(name, ends):
+            if time.monotonic() > ends_at:
+                raise Unexpected(f"{Unexpected.__doc__}: nobody died at {point} within {field.patience_s:.0f} s")
+            first.open()
+            mine = field.held(name)
+            if mine:
+                held, alive = {partition for _, partition in mine}, time.monotonic()
+            if point.startswith("notify.") and any(stage == "notify" for stage, _ in mine):
+                burst(field.load.failing(f"told-{name}-{field.kills}-{bursts}"), 100, 60)
+                bursts += 1
+                field.during(TOLD_S)
             field.tend()
-        if field.restarts == before:
-            self.injected -= 1  # it never came by: not counted as injected
-            field.workers.kill(name)
-        self._recover()
+        field.kills += 1
+        second = Way(field, alive, held)
+        self._arrive(first)
+        self._arrive(second)
+        return 2
 
-    def _do_kill_all(self, step: Step) -> None:
+    def _do_kill_all(self, step: Step) -> int:
+        self.field.until("all at work before all die", self.field.at_work)
+        since = time.monotonic()
         for name in WORKERS:
-            self.field.workers.kill(name)
-        self._recover()
+            self.field.kill(name)
+        self._recover(since, range(PARTITIONS))
+        return len(WORKERS)
 
-    def _do_freeze(self, step: Step) -> None:
+    def _do_freeze(self, step: Step) -> int:
+        held, since = self._victim(step.target), time.monotonic()
         pid = self.field.workers.pid(step.target)
         os.kill(pid, signal.SIGSTOP)
-        self.field.during(step.seconds)
+        self._recover(since, held)
+        self.field.during(since + step.seconds - time.monotonic())
         os.kill(pid, signal.SIGCONT)
         self._recover()
+        return 1
 
-    def _do_kill_leader(self, step: Step) -> None:
+    def _do_kill_leader(self, step: Step) -> int:
         cluster = self.field.cluster
-        node = cluster.leader(topics.TELEMETRY, int(step.target))
+        node, since = cluster.leader(topics.TELEMETRY, int(step.target)), time.monotonic()
         cluster.kill(node)
-        self._recover()
+        self._recover(since, range(PARTITIONS))
         cluster.start(node)
         self.field.until("all copies in sync", cluster.healed)
+        return 1
 
-    def _do_freeze_node(self, step: Step) -> None:
+    def _do_freeze_node(self, step: Step) -> int:
+        since = time.monotonic()
         self.field.cluster.freeze(int(step.target))
-        self.field.during(step.seconds)
+        way = Way(self.field, since, range(PARTITIONS))
+        while time.monotonic() < since + step.seconds:
+            self.field.tend()
+            way.open()
         self.field.cluster.thaw(int(step.target))
-        self._recover()
+        self._arrive(way)
+        return 1
 
-    def _do_outage(self, step: Step) -> None:
+    def _do_outage(self, step: Step) -> int:
+        """Its recovery is counted from the moment at which the nodes are started again."""
         cluster = self.field.cluster
         nodes = self.rng.sample(sorted(cluster.nodes), step.count)
         cluster.kill(*nodes)
@@ -116,22 +164,29 @@ class Nemesis:
         self.field.during(step.seconds)
         if step.count >= NODES - 1 and self.field.load.acknowledged > before:
             raise Unexpected(f"{Unexpected.__doc__}: acknowledgements below the least number of copies")
+        since = time.monotonic()
         cluster.start(*nodes)
-        self._recover()
+        self._recover(since, range(PARTITIONS))
+        return len(nodes)
 
-    def _do_rolling(self, step: Step) -> None:
+    def _do_rolling(self, step: Step) -> int:
+        """Every worker, then every node, ended in good order and started again."""
         for name in WORKERS:
+            held, since = self._victim(name), time.monotonic()
             os.kill(self.field.workers.pid(name), signal.SIGTERM)
-            self._recover()
+            self._recover(since, held)
         for node in self.field.cluster.nodes:
+            since = time.monotonic()
             self.field.cluster.stop(node)
+            self._recover(since, range(PARTITIONS))
             self.field.cluster.start(node)
             self.field.until("all copies in sync", self.field.cluster.healed)
-            self._recover()
+        return len(WORKERS) + NODES
 
-    def _do_pager(self, step: Step) -> None:
-        """Hang up, take it and say 500, throttle, then be dead for a while; the healthy channel is the webhook."""
+    def _do_pager(self, step: Step) -> int:
+        """Hang up, take it and say 500, throttle, take it and hang up, be unavailable; the webhook is well meanwhile."""
         pager = self.field.pager.pagerduty
+        before = sum(not 200 <= arrival.status < 300 for arrival in pager.log())
         pager.fails(
             Fault(0),
             Fault(500, taking=True),
@@ -139,57 +194,76 @@ class Nemesis:
             Fault(0, taking=True),
             Fault(503),
         )
-        self.field.during(step.seconds)
 
-    def _do_storm(self, step: Step) -> None:
-        for number in range(step.count):
-            burst(self.field.load.client(f"storm-{number}"), 100, 60)
+        def met() -> int:
+            return sum(not 200 <= arrival.status < 300 for arrival in pager.log()) - before
+
+        self.field.until("all five faults of the pager", lambda: met() >= PAGER_FAULTS)
+        return PAGER_FAULTS
+
+    def _do_storm(self, step: Step) -> int:
+        """So many services begin to fail in the same moment; each has its page."""
+        services = [f"storm-{self.rng.getrandbits(32):08x}" for _ in range(step.count)]
+        for client in [self.field.load.failing(service) for service in services]:
+            burst(client, 100, 60)
         self._recover()
 
-    def _do_again(self, step: Step) -> None:
+        def told() -> bool:
+            pages, _ = self.field.pages(services)
+            return sum(page.delivered_ms is not None for page in pages) >= len(services)
+
+        self.field.until(f"{len(services)} pages", told)
+        return len(services)
+
+    def _do_again(self, step: Step) -> int:
         """What was sent before, so many times over, in any order."""
         kept = self.field.load.noted.kept * step.count
         self.rng.shuffle(kept)
         for key, value in kept:
             self.field.load.raw.send(key, value, lambda error: None)
         self._recover()
+        return len(kept)
 
-    def _do_poison(self, step: Step) -> None:
+    def _do_poison(self, step: Step) -> int:
         good = self.field.load.noted.kept[-1][1]
         broken = (b"not avro", b"", b"\xc3\x01", b"\xc3\x01" + bytes(8) + good[10:], good[:-3], good[:12], good + b"\0",
                   good[:40] + bytes([good[40] ^ 255]) + good[41:], b"\x00\x00\x00\x00\x07" + good[10:],
                   good[:10] + b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01" * 9, b"\x28" * 100_000, bytes(64))  # fmt: skip
+        letters = self.field.watch.audit
+        before = len(letters.dead_letters)
         for value in broken[: step.count]:
             self._publish(b"broken", value)
-        self.field.garbage += len(broken[: step.count])
-        letters = self.field.watch.audit
-        self.field.until("the dead letters", lambda: len(letters.dead_letters) >= self.field.garbage)
+        self.field.until("the dead letters", lambda: len(letters.dead_letters) >= before + step.count)
         self._recover()
+        return step.count
 
-    def _do_hostile(self, step: Step) -> None:
+    def _do_hostile(self, step: Step) -> int:
+        who = Who("hostile", f"h{self.rng.getrandbits(32):08x}")
         now_ms = time.time_ns() // 1_000_000
         resource = Resource(service="hostile", source_kind=SourceKind.WEB)
         for number, (value, label) in enumerate(zip(HOSTILE_VALUES, HOSTILE_LABELS, strict=True)):
             entries = [SeriesEntry(HOSTILE, labels={"of": label})]
             made = encode_batch(
-                entries, resource, Who("hostile", f"h{self.field.seed}"), base_ms=now_ms, series=[0], delta_ms=[0],
+                entries, resource, who, base_ms=now_ms, series=[0], delta_ms=[0],
                 value=[value], sequence=2 * number + 1,
             )  # fmt: skip
             self._publish(b"hostile", made)
             far = encode_batch(
-                entries, resource, Who("hostile", f"h{self.field.seed}"), base_ms=YEAR_9999_MS, series=[0],
+                entries, resource, who, base_ms=YEAR_9999_MS, series=[0],
                 delta_ms=[0], value=[1.0], sequence=2 * number + 2,
             )  # fmt: skip
             self._publish(b"hostile", far)
         self._recover()
+        return 2 * len(HOSTILE_VALUES)
 
-    def _do_ports(self, step: Step) -> None:
+    def _do_ports(self, step: Step) -> int:
         """A worker listens on its health port, on loopback, and nowhere else."""
         for name in self.field.workers.names:
             found = psutil.Process(self.field.workers.pid(name)).net_connections()
             listening = {(c.laddr.ip, c.laddr.port) for c in found if c.status == psutil.CONN_LISTEN}
             if listening - {("127.0.0.1", self.field.ports[name])}:
                 raise Unexpected(f"{Unexpected.__doc__}: {name} listens on {sorted(listening)}")
+        return len(WORKERS)
 
     def _publish(self, key: bytes, value: bytes) -> None:
         producer = Producer({"bootstrap.servers": self.field.cluster.bootstrap, "acks": "all"})

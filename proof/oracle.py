@@ -13,12 +13,12 @@ import io
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import fastavro
 import numpy as np
 
-from demo.audit import TOPICS, Audit, TopicReader, Verdict, load
+from demo.audit import TOPICS, Audit, TopicReader, load
 from demo.ledger import WINDOW_MS, Cell, Cells, NotAnInteger, add, cells_of
 from demo.pages import Log
 from demo.wire import NotARecord, body, read_batch
@@ -29,7 +29,8 @@ from schemas import codec
 TOOLS = f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}"
 CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 IDLE_MS = 4_000
-FOREIGN_MAX_S = 120.0
+FOREIGN_MAX_S = 300.0
+KEPT_MS = 30 * 60_000  # of event time for which each revision is remembered; final rows are remembered for good
 RECORDS = ("alerts", "incidents", "slo.status")
 FINAL, CORRECTION = 4, 8
 ROLLUPS = load("rollup_batch.avsc")
@@ -45,10 +46,13 @@ class Revisions:
     said: dict[tuple[bytes, int, int], tuple[int, ...]] = dataclasses.field(default_factory=dict)
     broken: list[str] = dataclasses.field(default_factory=list)
     rows: int = 0
+    newest_ms: int = 0
+    _forgotten_ms: int = 0
 
     def row(self, definition: bytes, start_ms: int, revision: int, flags: int, said: tuple[int, ...]) -> None:
         """Take in one row, in the order of the log. `said`: count, sum, fingerprint."""
         self.rows += 1
+        self._forget(start_ms)
         cell = (definition, start_ms)
         before = self.said.setdefault((definition, start_ms, revision), said)
         if before != said:
@@ -61,12 +65,31 @@ class Revisions:
                 self.broken.append(f"revision {revision} of {start_ms} is provisional after a final one")
             self.seen[cell] = (revision, flags, said[0])
 
+    def _forget(self, start_ms: int) -> None:
+        """What single revisions said of windows long over, now and then: a run of any length takes the room of its cells."""
+        self.newest_ms = max(self.newest_ms, min(start_ms, self.newest_ms + KEPT_MS) if self.newest_ms else start_ms)
+        if self.newest_ms > self._forgotten_ms + 2 * KEPT_MS:
+            self._forgotten_ms = self.newest_ms - KEPT_MS
+            self.said = {key: said for key, said in self.said.items() if key[1] >= self._forgotten_ms}
+
+
+class Row(NamedTuple):
+    """A row of the rollups. `said`: count, whole sum, fingerprint."""
+
+    definition: bytes
+    start_ms: int
+    revision: int
+    flags: int
+    said: tuple[int, ...]
+    high: float
+
 
 class Watch:
     """Everything that has come out, taken in as it comes."""
 
     def __init__(self, bootstrap: str) -> None:
         self.audit, self.log, self.revisions = Audit(), Log(), Revisions()
+        self.highest: dict[bytes, float] = {}  # of the series that somebody put there: the highest value that came out
         self._reader = TopicReader(bootstrap, [*TOPICS, *RECORDS], from_beginning=True)
 
     def poll(self, timeout_s: float = 0.05) -> int:
@@ -79,7 +102,9 @@ class Watch:
             self.audit.read(topic, value)
             if topic == "telemetry.rollups":
                 for row in rows_of(value):
-                    self.revisions.row(*row)
+                    self.revisions.row(*row[:5])
+                    if row.definition in self.highest:
+                        self.highest[row.definition] = max(self.highest[row.definition], row.high)
         return len(found)
 
     def close(self) -> None:
@@ -87,8 +112,8 @@ class Watch:
         self._reader.close()
 
 
-def rows_of(value: bytes) -> Iterator[tuple[bytes, int, int, int, tuple[int, ...]]]:
-    """(definition, start, revision, flags, (count, whole sum, fingerprint)) of each ten-second row of a rollup batch."""
+def rows_of(value: bytes) -> Iterator[Row]:
+    """Each ten-second row of a rollup batch."""
     batch: Any = fastavro.schemaless_reader(io.BytesIO(value[body(value) :]), ROLLUPS, None)
     if batch["window_ms"] != WINDOW_MS:
         return
@@ -97,14 +122,14 @@ def rows_of(value: bytes) -> Iterator[tuple[bytes, int, int, int, tuple[int, ...
         np.frombuffer(cells[name], dtype).tolist() for name, dtype in COLUMNS.items() if name != "definition_bytes"
     ]
     begin = 0
-    for start, revision, flags, count, whole, fingerprint, end in zip(*columns, strict=True):
-        yield cells["definition_bytes"][begin:end], start, revision, flags, (count, whole, fingerprint)
+    for start, revision, flags, count, whole, fingerprint, high, end in zip(*columns, strict=True):
+        yield Row(cells["definition_bytes"][begin:end], start, revision, flags, (count, whole, fingerprint), high)
         begin = end
 
 
 COLUMNS = {
     "pane_ms": "<i8", "revision": "<i4", "flags": "u1", "count": "<i8", "sum_whole": "<i8", "fingerprint": "<u8",
-    "definition_end": "<i4", "definition_bytes": "",
+    "high": "<f8", "definition_end": "<i4", "definition_bytes": "",
 }  # fmt: skip
 
 
@@ -118,11 +143,6 @@ def bounds(sent: Cells, unknown: Cells, found: Cells) -> list[str]:
         if not least <= out <= most:
             wrong.append(f"{key}: {out} found, {least} to {most} sent")
     return wrong
-
-
-def totals(verdict: Verdict) -> dict[str, int]:
-    """Lost and doubled, as a row of the report says it: what was invented or altered is counted under doubled."""
-    return {"lost": verdict.lost, "doubled": verdict.doubled + verdict.invented + verdict.altered}
 
 
 def unescape(line: bytes) -> bytes:
