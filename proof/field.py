@@ -78,7 +78,7 @@ class Field:
             self.load = stack.enter_context(
                 Load(self.cluster.bootstrap, self.directory / "journal.tsv", self.seed, self.rate, PARTITIONS)
             )
-            self.probes = Probes(self.load, self.watch, PARTITIONS)
+            self.probes = Probes(self.load, self.watch, self.objectives[0].slo, PARTITIONS)
             for name in WORKERS:
                 self.start(name)
             self.until("the first rollups", lambda: self.aggregated > self.rate)

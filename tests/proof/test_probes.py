@@ -1,25 +1,26 @@
-"""Probes: one for each partition, merged where it was sent to, and seen when a rollup is at least as high."""
+"""Probes: one for each partition, evaluated where it was sent to, and taken in when the partials count so many."""
 
 from __future__ import annotations
 
-from proof.intent import partition_of, sources_on
-from proof.probes import METRIC, Probes, definition_on
+from proof.intent import METRIC, partition_of, sources_on
+from proof.probes import Probes, group_on
 
 PARTITIONS = 4
 
 
 class Instrument:
-    """Notes what it is told."""
+    """Counts what it is told."""
 
     def __init__(self) -> None:
-        self.told: list[float] = []
+        self.told = 0
 
-    def gauge(self, name: str) -> Instrument:
+    def outcome(self, name: str) -> Instrument:
         assert name == METRIC
         return self
 
-    def set(self, value: float) -> None:
-        self.told.append(value)
+    def observe(self, good: bool, value: float) -> None:
+        assert good
+        self.told += 1
 
 
 class Loading:
@@ -33,10 +34,16 @@ class Loading:
 
 
 class Watching:
-    """What came out."""
+    """What was taken in."""
 
     def __init__(self) -> None:
-        self.highest: dict[bytes, float] = {}
+        self.known: dict[bytes, int] = {}
+
+    def follow(self, group: bytes) -> None:
+        self.known[group] = 0
+
+    def counted(self, group: bytes) -> int:
+        return self.known[group]
 
 
 def test_sources_lie_where_they_are_asked_to() -> None:
@@ -44,16 +51,16 @@ def test_sources_lie_where_they_are_asked_to() -> None:
         found = sources_on(partition, PARTITIONS, "steady", 3)
         assert len(set(found)) == 3
         assert {partition_of(source, PARTITIONS) for source in found} == {partition}
-        assert definition_on(partition, PARTITIONS).id % PARTITIONS == partition
+        assert group_on("s", partition, PARTITIONS).id % PARTITIONS == partition
 
 
-def test_a_probe_has_come_when_a_rollup_is_as_high_as_its_number() -> None:
+def test_a_probe_has_come_when_so_many_were_counted() -> None:
     load, watch = Loading(), Watching()
-    probes = Probes(load, watch, PARTITIONS)  # type: ignore[arg-type]  # as far as they are needed
+    probes = Probes(load, watch, "s", PARTITIONS)  # type: ignore[arg-type]  # as far as they are needed
     first, second = probes.send(), probes.send()
-    assert [one.told for one in load.sources.values()] == [[1.0, 2.0]] * PARTITIONS
+    assert [one.told for one in load.sources.values()] == [2] * PARTITIONS
     assert probes.came(first) == set()
-    watch.highest[definition_on(2, PARTITIONS).canonical()] = 1.0
+    watch.known[group_on("s", 2, PARTITIONS).canonical()] = 1
     assert (probes.came(first), probes.came(second)) == ({2}, set())
-    watch.highest[definition_on(2, PARTITIONS).canonical()] = 2.0
+    watch.known[group_on("s", 2, PARTITIONS).canonical()] = 2
     assert (probes.came(first), probes.came(second)) == ({2}, {2})
