@@ -20,6 +20,7 @@ from tocsin import OnResult, Rejected, Transport
 from demo.wire import Batch, Identity, read_batch
 
 WINDOW_MS = 10_000
+WHOLE_BOUND = 2.0**53  # beyond it not every integer is a double
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def cells_of(batch: Batch) -> Iterator[tuple[tuple[Identity, int], Cell]]:
     """The batch's measurements by series and window. Raises NotAnInteger."""
     if len(batch.series) == 0:
         return
-    if not np.array_equal(batch.value, np.rint(batch.value)):
+    if not (np.all(np.abs(batch.value) <= WHOLE_BOUND) and np.array_equal(batch.value, np.rint(batch.value))):
         raise NotAnInteger(NotAnInteger.__doc__)
     window = batch.time_ms // WINDOW_MS
     order = np.lexsort((window, batch.series))

@@ -13,9 +13,11 @@ import os
 import signal
 import time
 import urllib.request
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Self
+
+import psutil
 
 from bench.rig import Metrics
 from demo.audit import Verdict, compare
@@ -26,9 +28,11 @@ from demo.pages import Page, match
 from demo.workers import ROOT, Workers
 from local.process import free_port
 from proof.cluster import NODES, Cluster
+from proof.detour import Detour
 from proof.faults import STAGES, WORKERS
 from proof.intent import Load
 from proof.oracle import Watch
+from proof.payloads import APART, FLOOD
 from proof.probes import Probes
 from streams import topics
 
@@ -36,7 +40,6 @@ PARTITIONS = 4
 PATIENCE_S = 90.0
 ANSWER_S = 0.5
 SLOS = ROOT / "proof" / "slos"
-HOSTILE = "proof.hostile"  # the metric of hostile numbers: judged apart
 SETTINGS = {
     "TOCSIN_PARTITIONS": str(PARTITIONS),
     "TOCSIN_REPLICATION": "3",
@@ -45,7 +48,13 @@ SETTINGS = {
     "TOCSIN_SESSION_TIMEOUT_S": "3",
     "TOCSIN_HEARTBEAT_S": "0.5",
     "TOCSIN_SNAPSHOT_MIN_S": "0.5",
+    "TOCSIN_MAX_SERIES": "1500",
 }
+
+
+def judged(cells: Cells) -> Cells:
+    """Without what is judged apart."""
+    return {key: cell for key, cell in cells.items() if key[0][0] not in APART}
 
 
 class NotInTime(TimeoutError):
@@ -57,16 +66,21 @@ class Field:
 
     def __init__(self, directory: Path, seed: int, rate: int, patience_s: float = PATIENCE_S) -> None:
         self.directory, self.seed, self.rate, self.patience_s = directory, seed, rate, patience_s
-        self.cluster = Cluster(directory)
+        self.detour = Detour(NODES)
         self.ports = {name: free_port() for name in WORKERS}
         self.resting: set[str] = set()  # workers that nobody starts again for now
         self.kills = 0  # kills: of workers that lived
         self.ends: list[tuple[str, int]] = []  # workers that ended without being killed from here: (name, exit code)
+        self.flooded = 0
         self.objectives = objectives(SLOS)
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
+            stack.enter_context(self.detour)
+            self.cluster = Cluster(self.directory, [link.port for link in self.detour.links])
+            for link, seat in zip(self.detour.links, self.cluster.seats, strict=True):
+                link.target = seat.detour[0] if seat.detour else 0
             stack.enter_context(self.cluster)
             topics.ensure(self.cluster.bootstrap, PARTITIONS, NODES)
             self.pager: Pager = stack.enter_context(stand_ins(self.directory))
@@ -81,8 +95,9 @@ class Field:
             self.probes = Probes(self.load, self.watch, self.objectives[0].slo, PARTITIONS)
             for name in WORKERS:
                 self.start(name)
-            self.until("the first rollups", lambda: self.aggregated > self.rate)
             self.until("both workers at work", self.at_work)
+            number = self.probes.send()
+            self.until("the first that is taken in", lambda: len(self.probes.came(number)) == PARTITIONS)
             self._stack = stack.pop_all()
         return self
 
@@ -93,10 +108,10 @@ class Field:
         for name in self.workers.names:
             self.workers.kill(name)
 
-    def start(self, name: str, crash: str = "") -> None:
-        """A worker, on a port of its own; `crash`: where it kills itself."""
-        own = {"TOCSIN_HEALTH_PORT": str(self.ports[name]), "TOCSIN_CRASH_AT": crash}
-        self.workers.start(name, own)
+    def start(self, name: str, crash: str = "", own: Mapping[str, str] | None = None) -> None:
+        """A worker, on a port of its own; `crash`: where it kills itself; `own`: more settings for this life only."""
+        port = {"TOCSIN_HEALTH_PORT": str(self.ports[name]), "TOCSIN_CRASH_AT": crash}
+        self.workers.start(name, port | dict(own or {}))
 
     def kill(self, name: str) -> None:
         """SIGKILL; counted when there was somebody to kill."""
@@ -132,20 +147,23 @@ class Field:
         while time.monotonic() < ends:
             self.tend()
 
-    @property
-    def aggregated(self) -> int:
-        """Measurements found so far."""
-        return sum(cell.count for cell in self.found().values())
-
     def found(self) -> Cells:
-        """What was aggregated, without the hostile numbers."""
-        return {key: cell for key, cell in self.watch.audit.found().items() if key[0][0] != HOSTILE}
+        """What was aggregated, without what is judged apart."""
+        return judged(self.watch.audit.found())
 
     def verdict(self) -> Verdict:
         """Ledger against rollups, the late and the dead."""
         audit = self.watch.audit
-        late = {key: cell for key, cell in audit.late().items() if key[0][0] != HOSTILE}
-        return compare(self.load.truth(), self.found(), late, len(audit.dead_letters))
+        return compare(self.load.truth(), self.found(), judged(audit.late()), len(audit.dead_letters))
+
+    def flood(self) -> tuple[int, int]:
+        """Of the flood of series: measurements found, and in how many series."""
+        found = [cell.count for key, cell in self.watch.audit.found().items() if key[0][0] == FLOOD]
+        return sum(found), len(found)
+
+    def resident_mb(self) -> float:
+        """Memory of the workers."""
+        return sum(psutil.Process(self.workers.pid(name)).memory_info().rss for name in self.workers.names) / 1e6
 
     def pages(self, services: Collection[str] | None = None) -> tuple[list[Page], list[str]]:
         """Each page that the mathematics asks for (of those services; of all by default) with what became of it, and keys
@@ -193,6 +211,7 @@ class Field:
     def heal(self) -> None:
         """Everything that a fault left behind is put right."""
         self.pager.pagerduty.stays(None)
+        self.detour.heal()
         self.resting.clear()
         for name in self.workers.names:
             os.kill(self.workers.pid(name), signal.SIGCONT)

@@ -159,9 +159,16 @@ class Load:
         """A source of a service that may have to page."""
         return self._client(self.told, service, "", FLUSH_S)
 
-    def _client(self, ledger: Ledger, service: str, source: str, flush_interval: float) -> Client:
+    def far(self, bootstrap: str, service: str) -> Client:
+        """A source whose way to the brokers is another."""
+        raw = KafkaTransport(bootstrap, config={"message.timeout.ms": 5_000})
+        return self._client(self.ledger, service, "", FLUSH_S, JournalTransport(raw, self.journal))
+
+    def _client(
+        self, ledger: Ledger, service: str, source: str, flush_interval: float, transport: Transport | None = None
+    ) -> Client:
         made = Client(
-            transport=LedgerTransport(self.noted, ledger), kind="web", service=service, source=source or f"{service}-a",
+            transport=LedgerTransport(transport or self.noted, ledger), kind="web", service=service, source=source or f"{service}-a",
             flush_interval=flush_interval, report=False,
         )  # fmt: skip
         self._clients.append(made)

@@ -6,29 +6,31 @@ refuses to clean up: `Field.heal` puts everything right, whatever was done.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import psutil
 from confluent_kafka import Producer
 
+from demo.workers import ROOT
+from proof import payloads
 from proof.faults import NODES, WORKERS, Step
-from proof.field import HOSTILE, PARTITIONS, Field
+from proof.field import PARTITIONS, Field
 from proof.intent import burst
-from schemas.encoding import Producer as Who
-from schemas.encoding import Resource, SeriesEntry, encode_batch
-from schemas.records import SourceKind
 from sinks.fakes.receiver import Fault
 from streams import topics
 
 TOLD_S = 1.0  # between two services that fail, while somebody is to die as he tells of one
-HOSTILE_VALUES = (float("nan"), float("inf"), float("-inf"), 1.7e308, -1.7e308, 5e-324, 2.0**63, -0.0)
-HOSTILE_LABELS = ("\0", "\u202eabc", "a" * 4_000, "", "\U0001f4a5", "x\n# HELP y", "{}", "null")
 PAGER_FAULTS = 5
-YEAR_9999_MS = 253_402_300_799_000
+BOMB_MB = 64.0
+LINK_DELAY_S, LINK_BYTES_PER_S = 0.2, 8_000.0
+SUSPENDED_S = 0.2
+FULL_BYTES = 4_096  # no file may grow beyond
+SKEWED = ROOT / "proof" / "skewed"
 
 
 class Unexpected(AssertionError):
@@ -147,9 +149,7 @@ class Nemesis:
         since = time.monotonic()
         self.field.cluster.freeze(int(step.target))
         way = Way(self.field, since, range(PARTITIONS))
-        while time.monotonic() < since + step.seconds:
-            self.field.tend()
-            way.open()
+        self._meanwhile(step.seconds, way)
         self.field.cluster.thaw(int(step.target))
         self._arrive(way)
         return 1
@@ -170,18 +170,18 @@ class Nemesis:
         return len(nodes)
 
     def _do_rolling(self, step: Step) -> int:
-        """Every worker, then every node, ended in good order and started again."""
-        for name in WORKERS:
+        """So many workers, then so many nodes, ended in good order and started again."""
+        for name in WORKERS[: step.count]:
             held, since = self._victim(name), time.monotonic()
             os.kill(self.field.workers.pid(name), signal.SIGTERM)
             self._recover(since, held)
-        for node in self.field.cluster.nodes:
+        for node in list(self.field.cluster.nodes)[: step.count]:
             since = time.monotonic()
             self.field.cluster.stop(node)
             self._recover(since, range(PARTITIONS))
             self.field.cluster.start(node)
             self.field.until("all copies in sync", self.field.cluster.healed)
-        return len(WORKERS) + NODES
+        return min(step.count, len(WORKERS)) + min(step.count, NODES)
 
     def _do_pager(self, step: Step) -> int:
         """Hang up, take it and say 500, throttle, take it and hang up, be unavailable; the webhook is well meanwhile."""
@@ -225,36 +225,144 @@ class Nemesis:
         return len(kept)
 
     def _do_poison(self, step: Step) -> int:
-        good = self.field.load.noted.kept[-1][1]
-        broken = (b"not avro", b"", b"\xc3\x01", b"\xc3\x01" + bytes(8) + good[10:], good[:-3], good[:12], good + b"\0",
-                  good[:40] + bytes([good[40] ^ 255]) + good[41:], b"\x00\x00\x00\x00\x07" + good[10:],
-                  good[:10] + b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01" * 9, b"\x28" * 100_000, bytes(64))  # fmt: skip
+        broken = payloads.poison(self.field.load.noted.kept[-1][1])
+        self._refused([(value, "none") for value in broken])
+        return len(broken)
+
+    def _do_bombs(self, step: Step) -> int:
+        """Small batches that unfold to many times their size, one of each codec: noted, and nobody's memory grows by it."""
+        before = self.field.resident_mb()
+        self._refused([(bytes(payloads.BOMB_BYTES), codec) for codec in payloads.CODECS])
+        grown = self.field.resident_mb() - before
+        if grown > BOMB_MB:
+            raise Unexpected(f"{Unexpected.__doc__}: the workers' memory grew by {grown:.0f} MB")
+        return len(payloads.CODECS)
+
+    def _refused(self, records: Sequence[tuple[bytes, str]]) -> None:
+        """Publish records (value, codec) of which each must become a dead letter."""
         letters = self.field.watch.audit
         before = len(letters.dead_letters)
-        for value in broken[: step.count]:
-            self._publish(b"broken", value)
-        self.field.until("the dead letters", lambda: len(letters.dead_letters) >= before + step.count)
+        for value, codec in records:
+            self._publish(b"broken", value, codec)
+        self.field.until("the dead letters", lambda: len(letters.dead_letters) >= before + len(records))
+        self._recover()
+
+    def _do_hostile(self, step: Step) -> int:
+        records = list(payloads.hostile(self._boot(), time.time_ns() // 1_000_000))
+        for value in records:
+            self._publish(b"hostile", value)
+        self._recover()
+        return len(records)
+
+    def _do_flood(self, step: Step) -> int:
+        """More series than a worker keeps: those beyond are counted together, so that the sum stays true."""
+        for value in payloads.flood(self._boot(), time.time_ns() // 1_000_000, step.count):
+            self._publish(b"flood", value)
+        self.field.flooded += step.count
         self._recover()
         return step.count
 
-    def _do_hostile(self, step: Step) -> int:
-        who = Who("hostile", f"h{self.rng.getrandbits(32):08x}")
-        now_ms = time.time_ns() // 1_000_000
-        resource = Resource(service="hostile", source_kind=SourceKind.WEB)
-        for number, (value, label) in enumerate(zip(HOSTILE_VALUES, HOSTILE_LABELS, strict=True)):
-            entries = [SeriesEntry(HOSTILE, labels={"of": label})]
-            made = encode_batch(
-                entries, resource, who, base_ms=now_ms, series=[0], delta_ms=[0],
-                value=[value], sequence=2 * number + 1,
-            )  # fmt: skip
-            self._publish(b"hostile", made)
-            far = encode_batch(
-                entries, resource, who, base_ms=YEAR_9999_MS, series=[0],
-                delta_ms=[0], value=[1.0], sequence=2 * number + 2,
-            )  # fmt: skip
-            self._publish(b"hostile", far)
+    def _boot(self) -> str:
+        return f"h{self.rng.getrandbits(32):08x}"
+
+    def _do_cut(self, step: Step) -> int:
+        """A worker to and from whom nothing passes for a while, one way or both; what was held back arrives afterwards."""
+        name, _, direction = step.target.partition("=")
+        field = self.field
+        self._restarted(name, {"TOCSIN_BOOTSTRAP": field.detour.bootstrap})
+        held, since = self._victim(name), time.monotonic()
+        field.detour.cut(*(("up", "down") if direction == "both" else (direction,)))
+        way = Way(field, since, held)
+        self._meanwhile(step.seconds, way)
+        field.detour.heal()
+        self._arrive(way)
+        return 1
+
+    def _do_slow_link(self, step: Step) -> int:
+        """A source behind a slow, narrow link that breaks each second: everything that it sends arrives, once."""
+        field, ends = self.field, time.monotonic() + step.seconds
+        before, sent = field.detour.broken, 0
+        field.detour.slow(LINK_DELAY_S, LINK_BYTES_PER_S)
+        source = field.load.far(field.detour.bootstrap, f"vehicle-{self._boot()}")
+        while time.monotonic() < ends:
+            burst(source, 20, 0)
+            sent += 20
+            field.during(1.0)
+            field.detour.break_off()
+        field.detour.heal()
+        field.until("what the vehicle sent", lambda: source.stats.delivered >= sent)
         self._recover()
-        return 2 * len(HOSTILE_VALUES)
+        broken = field.detour.broken - before
+        if not broken:
+            raise Unexpected(f"{Unexpected.__doc__}: no connection was broken")
+        return broken
+
+    def _do_skew(self, step: Step) -> int:
+        """A worker whose clock is wrong from its start, or set while it works; then one that is right takes over."""
+        name, _, clock = step.target.partition("=")
+        self._restarted(name, {"PROOF_CLOCK": clock, "PYTHONPATH": f"{SKEWED}{os.pathsep}{ROOT}"})
+        self._meanwhile(step.seconds, Way(self.field))
+        held, since = self._victim(name), time.monotonic()
+        self.field.kill(name)
+        self._recover(since, held)
+        return 1
+
+    def _restarted(self, name: str, own: Mapping[str, str]) -> None:
+        """End a worker in good order; it starts again with settings of its own, and holds something."""
+        field = self.field
+        field.resting.add(name)
+        os.kill(field.workers.pid(name), signal.SIGTERM)
+        field.until(f"the end of {name}", lambda: name not in field.workers.names)
+        field.start(name, own=own)
+        field.resting.discard(name)
+        field.until("all at work again", field.at_work)
+
+    def _meanwhile(self, seconds: float, way: Way) -> None:
+        """Let it run for so long, and note what arrives."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            self.field.tend()
+            way.open()
+
+    def _do_starve(self, step: Step) -> int:
+        """A worker that may open no more files or connections, has no more memory, or gets a fifth of a processor."""
+        name, _, what = step.target.partition("=")
+        held, since = self._victim(name), time.monotonic()
+        process = psutil.Process(self.field.workers.pid(name))
+        limits = {"files": psutil.RLIMIT_NOFILE, "memory": psutil.RLIMIT_AS}
+        if what == "processor":
+            self._slowed(process, step.seconds)
+            self._recover()
+            return 1
+        kind = limits[what]
+        before = process.rlimit(kind)
+        process.rlimit(kind, (process.num_fds() if what == "files" else process.memory_info().vms, before[1]))
+        way = Way(self.field, since, held)
+        self._meanwhile(step.seconds, way)
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended itself, which is as good
+            process.rlimit(kind, before)
+        self._arrive(way)
+        return 1
+
+    def _slowed(self, process: psutil.Process, seconds: float) -> None:
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            process.suspend()
+            self.field.during(SUSPENDED_S)
+            process.resume()
+            self.field.during(SUSPENDED_S / 4)
+
+    def _do_full_disk(self, step: Step) -> int:
+        """A broker that can write no byte more, until it gives up; then it is started again with room."""
+        cluster = self.field.cluster
+        node, since = cluster.leader(topics.TELEMETRY, int(step.target)), time.monotonic()
+        psutil.Process(cluster.nodes[node].pid).rlimit(psutil.RLIMIT_FSIZE, (FULL_BYTES, FULL_BYTES))
+        way = Way(self.field, since, range(PARTITIONS))
+        self.field.until(f"the end of broker {node}", lambda: node not in cluster.running)
+        self._arrive(way)
+        cluster.start(node)
+        self.field.until("all copies in sync", cluster.healed)
+        return 1
 
     def _do_ports(self, step: Step) -> int:
         """A worker listens on its health port, on loopback, and nowhere else."""
@@ -265,7 +373,14 @@ class Nemesis:
                 raise Unexpected(f"{Unexpected.__doc__}: {name} listens on {sorted(listening)}")
         return len(WORKERS)
 
-    def _publish(self, key: bytes, value: bytes) -> None:
-        producer = Producer({"bootstrap.servers": self.field.cluster.bootstrap, "acks": "all"})
+    def _publish(self, key: bytes, value: bytes, codec: str = "none") -> None:
+        producer = Producer(
+            {
+                "bootstrap.servers": self.field.cluster.bootstrap,
+                "acks": "all",
+                "compression.type": codec,
+                "message.max.bytes": 8 << 20,
+            }
+        )
         producer.produce(topics.TELEMETRY, value, key, self.rng.randrange(PARTITIONS))
         producer.flush(30)

@@ -19,12 +19,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from demo.audit import Difference
-from demo.ledger import WINDOW_MS, Cells
+from demo.ledger import WINDOW_MS
 from demo.pages import Page
 from demo.workers import ROOT
 from proof import controls, intent, oracle
 from proof.faults import NOT_DONE, Row, rows
-from proof.field import HOSTILE, Field, NotInTime
+from proof.field import Field, NotInTime, judged
 from proof.intent import burst
 from proof.nemesis import Nemesis, Unexpected
 from proof.report import Report, Result, into, joined
@@ -158,11 +158,6 @@ def settled(field: Field) -> Sequence[Difference]:
         return field.verdict().differences
 
 
-def judged(cells: Cells) -> Cells:
-    """Without the hostile numbers."""
-    return {key: cell for key, cell in cells.items() if key[0][0] != HOSTILE}
-
-
 def last_checks(field: Field, seed: int) -> tuple[list[controls.Control], dict[str, object], list[str]]:
     """Controls, and what is judged of the whole run."""
     say("controls, and the raw topic read by Kafka's own consumer")
@@ -180,6 +175,9 @@ def last_checks(field: Field, seed: int) -> tuple[list[controls.Control], dict[s
     revisions, crashes = field.watch.revisions, sum(code == -signal.SIGKILL for _, code in field.ends)
     wrong = [f"ledger and raw topic differ in {len(differing)} cells"] if differing else []
     wrong += revisions.broken[:SHOWN]
+    counted, series = field.flood()
+    if counted != field.flooded or (field.flooded and series >= field.flooded):
+        wrong.append(f"of {field.flooded} measurements of the flood {counted} were counted, in {series} series")
     wrong += [f"{len(books.unknown)} batches of unknown fate"] if books.unknown else []
     seen += [controls.commit_first(field.cluster.bootstrap), controls.acks_one(field.cluster)]
     return (
