@@ -34,6 +34,7 @@ from proof.intent import Load
 from proof.oracle import Watch
 from proof.payloads import APART, FLOOD
 from proof.probes import Probes
+from proof.registry import Registry
 from streams import topics
 
 PARTITIONS = 4
@@ -84,8 +85,9 @@ class Field:
             stack.enter_context(self.cluster)
             topics.ensure(self.cluster.bootstrap, PARTITIONS, NODES)
             self.pager: Pager = stack.enter_context(stand_ins(self.directory))
-            own = {**SETTINGS, "TOCSIN_BOOTSTRAP": self.cluster.bootstrap, **self.pager.environment}
-            self.workers = Workers(own, self.directory)
+            self.registry = stack.enter_context(Registry())
+            addresses = {"TOCSIN_REGISTRY_URL": self.registry.url, "TOCSIN_BOOTSTRAP": self.cluster.bootstrap}
+            self.workers = Workers({**SETTINGS, **addresses, **self.pager.environment}, self.directory)
             stack.callback(self._end_workers)
             self.watch = Watch(self.cluster.bootstrap)
             stack.callback(self.watch.close)
@@ -212,6 +214,7 @@ class Field:
         """Everything that a fault left behind is put right."""
         self.pager.pagerduty.stays(None)
         self.detour.heal()
+        self.registry.up()
         self.resting.clear()
         for name in self.workers.names:
             os.kill(self.workers.pid(name), signal.SIGCONT)

@@ -159,17 +159,27 @@ class Load:
         """A source of a service that may have to page."""
         return self._client(self.told, service, "", FLUSH_S)
 
+    def framed(self, service: str, schema_id: int) -> Client:
+        """A source whose records name their schema by its id in a registry."""
+        return self._client(self.ledger, service, "", FLUSH_S, schema_id=schema_id)
+
     def far(self, bootstrap: str, service: str) -> Client:
         """A source whose way to the brokers is another."""
         raw = KafkaTransport(bootstrap, config={"message.timeout.ms": 5_000})
-        return self._client(self.ledger, service, "", FLUSH_S, JournalTransport(raw, self.journal))
+        return self._client(self.ledger, service, "", FLUSH_S, transport=JournalTransport(raw, self.journal))
 
     def _client(
-        self, ledger: Ledger, service: str, source: str, flush_interval: float, transport: Transport | None = None
+        self,
+        ledger: Ledger,
+        service: str,
+        source: str,
+        flush_interval: float,
+        transport: Transport | None = None,
+        schema_id: int | None = None,
     ) -> Client:
         made = Client(
             transport=LedgerTransport(transport or self.noted, ledger), kind="web", service=service, source=source or f"{service}-a",
-            flush_interval=flush_interval, report=False,
+            flush_interval=flush_interval, report=False, schema_id=schema_id,
         )  # fmt: skip
         self._clients.append(made)
         return made

@@ -21,6 +21,8 @@ from proof import payloads
 from proof.faults import NODES, WORKERS, Step
 from proof.field import PARTITIONS, Field
 from proof.intent import burst
+from proof.registry import SCHEMA_ID
+from proof.way import Way
 from sinks.fakes.receiver import Fault
 from streams import topics
 
@@ -35,23 +37,6 @@ SKEWED = ROOT / "proof" / "skewed"
 
 class Unexpected(AssertionError):
     """Something that must not be was found"""
-
-
-class Way:
-    """Measurements sent at its making, one to each partition, and what became of them. `held`: partitions that the dead
-    one held; `recovered_s`: of those, the seconds from `since` until theirs had come out."""
-
-    def __init__(self, field: Field, since: float = 0.0, held: Collection[int] = ()) -> None:
-        self._field, self.since, self.held = field, since, held
-        self._number, self._waiting = field.probes.send(), set(range(PARTITIONS))
-        self.recovered_s: list[float] = []
-
-    def open(self) -> bool:
-        """Whether all of them have come out."""
-        came = self._field.probes.came(self._number) & self._waiting
-        self.recovered_s += [time.monotonic() - self.since] * len(came.intersection(self.held))
-        self._waiting -= came
-        return not self._waiting
 
 
 class Nemesis:
@@ -264,6 +249,29 @@ class Nemesis:
 
     def _boot(self) -> str:
         return f"h{self.rng.getrandbits(32):08x}"
+
+    def _do_registry(self, step: Step) -> int:
+        """A registry that goes away: what its records name is known already, and goes on. Then a worker dies, and whoever
+        takes over what it held cannot learn it again before the registry is back; nothing is lost meanwhile."""
+        field = self.field
+        source = field.load.framed(f"framed-{self._boot()}", SCHEMA_ID)
+        burst(source, 20, 0)
+        field.until("the question for the schema", lambda: field.registry.asked > 0)
+        self._recover()
+        ends = len(field.ends)
+        field.registry.down()
+        burst(source, 20, 0)
+        self._recover()
+        if len(field.ends) > ends:
+            raise Unexpected(f"{Unexpected.__doc__}: a worker ended although it knew the schema")
+        held = self._victim(step.target)
+        field.kill(step.target)
+        burst(source, 20, 0)
+        field.during(step.seconds)
+        since = time.monotonic()
+        field.registry.up()
+        self._recover(since, held)
+        return 2
 
     def _do_cut(self, step: Step) -> int:
         """A worker to and from whom nothing passes for a while, one way or both; what was held back arrives afterwards."""
