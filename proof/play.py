@@ -62,7 +62,7 @@ def play(order: Order) -> Report:
     with Field(directory, order.seed, order.rate, LONG_PATIENCE_S if order.long else PATIENCE_S) as field:
         say(f"three brokers and two workers after {time.monotonic() - begun:.0f} s; seed {order.seed}")
         results = []
-        for number, row in enumerate(rows(order.seed, order.long)):
+        for number, row in enumerate(rows(order.seed, order.long, everything=bool(order.only))):
             if not order.only or row.number in order.only:
                 results.append(play_row(field, row, f"row-{number}", order.seed + number))
                 wrong = results[-1].wrong
