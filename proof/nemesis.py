@@ -227,22 +227,20 @@ class Nemesis:
         """Publish records (value, codec) of which each must become a dead letter."""
         letters = self.field.watch.audit
         before = len(letters.dead_letters)
-        for value, codec in records:
-            self._publish(b"broken", value, codec)
+        self._publish(b"broken", records)
         self.field.until("the dead letters", lambda: len(letters.dead_letters) >= before + len(records))
         self._recover()
 
     def _do_hostile(self, step: Step) -> int:
         records = list(payloads.hostile(self._boot(), time.time_ns() // 1_000_000))
-        for value in records:
-            self._publish(b"hostile", value)
+        self._publish(b"hostile", [(value, "none") for value in records])
         self._recover()
         return len(records)
 
     def _do_flood(self, step: Step) -> int:
         """More series than a worker keeps: those beyond are counted together, so that the sum stays true."""
-        for value in payloads.flood(self._boot(), time.time_ns() // 1_000_000, step.count):
-            self._publish(b"flood", value)
+        records = payloads.flood(self._boot(), time.time_ns() // 1_000_000, step.count)
+        self._publish(b"flood", [(value, "lz4") for value in records])
         self.field.flooded += step.count
         self._recover()
         return step.count
@@ -381,14 +379,11 @@ class Nemesis:
                 raise Unexpected(f"{Unexpected.__doc__}: {name} listens on {sorted(listening)}")
         return len(WORKERS)
 
-    def _publish(self, key: bytes, value: bytes, codec: str = "none") -> None:
-        producer = Producer(
-            {
-                "bootstrap.servers": self.field.cluster.bootstrap,
-                "acks": "all",
-                "compression.type": codec,
-                "message.max.bytes": 8 << 20,
-            }
-        )
-        producer.produce(topics.TELEMETRY, value, key, self.rng.randrange(PARTITIONS))
-        producer.flush(30)
+    def _publish(self, key: bytes, records: Sequence[tuple[bytes, str]]) -> None:
+        """Values, each with its codec, to any partitions."""
+        fixed = {"bootstrap.servers": self.field.cluster.bootstrap, "acks": "all", "message.max.bytes": 8 << 20}
+        producers = {codec: Producer({**fixed, "compression.type": codec}) for codec in {codec for _, codec in records}}
+        for value, codec in records:
+            producers[codec].produce(topics.TELEMETRY, value, key, self.rng.randrange(PARTITIONS))
+        for producer in producers.values():
+            producer.flush(30)
