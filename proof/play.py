@@ -40,14 +40,15 @@ PATIENCE_S, LONG_PATIENCE_S = 90.0, 240.0  # for anything that must come
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
-    """What to play. `only`: rows by number; empty: all. `page`: write the
-    tables into the documentation."""
+    """What to play. `only`: rows by number; empty: all. `page`: write the tables into the documentation. `minutes`: after
+    so many no row is begun any more (0: all are)."""
 
     seed: int
     long: bool
     rate: int
     only: tuple[str, ...] = ()
     page: bool = False
+    minutes: float = 0.0
 
 
 def say(text: str) -> None:
@@ -61,9 +62,11 @@ def play(order: Order) -> Report:
     begun = time.monotonic()
     with Field(directory, order.seed, order.rate, LONG_PATIENCE_S if order.long else PATIENCE_S) as field:
         say(f"three brokers and two workers after {time.monotonic() - begun:.0f} s; seed {order.seed}")
-        results = []
+        results, left = [], []
         for number, row in enumerate(rows(order.seed, order.long, everything=bool(order.only))):
-            if not order.only or row.number in order.only:
+            if order.minutes and time.monotonic() - begun > order.minutes * 60:
+                left.append(row.number)
+            elif not order.only or row.number in order.only:
                 results.append(play_row(field, row, f"row-{number}", order.seed + number))
                 wrong = results[-1].wrong
                 say(f"{time.monotonic() - begun:4.0f} s  {' | '.join(results[-1].cells())} {list(wrong) or ''}")
@@ -72,7 +75,7 @@ def play(order: Order) -> Report:
         seen, checks, more = last_checks(field, order.seed)
     report = Report(
         order.seed, order.long, round(time.monotonic() - begun, 1), joined(results), seen, checks, [*wrong, *more],
-        dict(NOT_DONE),
+        NOT_DONE | dict.fromkeys(set(left) - {one.row for one in results}, "the time was over"),
     )  # fmt: skip
     print(report.table(), flush=True)
     say(" ".join(f"{name}={value}" for name, value in checks.items()))
