@@ -254,7 +254,7 @@ class Nemesis:
         field = self.field
         source = field.load.framed(f"framed-{self._boot()}", SCHEMA_ID)
         burst(source, 20, 0)
-        field.until("the question for the schema", lambda: field.registry.asked > 0)
+        field.until("the question for the schema", lambda: field.registry.told > 0)
         self._recover()
         ends = len(field.ends)
         field.registry.down()

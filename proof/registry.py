@@ -25,7 +25,7 @@ class Registry:
 
     def __init__(self, schema: Path = AVRO / "telemetry_batch.avsc") -> None:
         self.port = free_port()
-        self.asked = 0
+        self.told = 0  # how often the schema was asked for
         self._schema = schema.read_text("utf-8")
         self._server: http.server.ThreadingHTTPServer | None = None
 
@@ -56,8 +56,8 @@ class Registry:
 
     def answer(self, path: str) -> tuple[int, bytes]:
         """Status and body."""
-        self.asked += 1
         if path == f"/schemas/ids/{SCHEMA_ID}":
+            self.told += 1
             return 200, json.dumps({"schema": self._schema}).encode()
         return 404, b'{"error_code": 40403}'
 
