@@ -14,10 +14,8 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=int, default=0, help="measurements a second (500; in the long form 2000)")
     parser.add_argument("--only", default="", help="rows, by number, with commas")
     parser.add_argument("--page", action="store_true", help="write the tables into docs/reliability.md")
+    parser.add_argument("--minutes", type=float, default=0.0, help="begin no row after so many")
     chosen = parser.parse_args()
     only = tuple(filter(None, chosen.only.split(",")))
-    sys.exit(
-        0
-        if play(Order(chosen.seed, chosen.long, chosen.rate or (2000 if chosen.long else 500), only, chosen.page)).good
-        else 1
-    )
+    rate = chosen.rate or (2000 if chosen.long else 500)
+    sys.exit(0 if play(Order(chosen.seed, chosen.long, rate, only, chosen.page, chosen.minutes)).good else 1)

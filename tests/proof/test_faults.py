@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from proof.faults import NOT_DONE, WORKERS, rows
 from proof.nemesis import Nemesis
 from streams import crash
@@ -22,7 +24,24 @@ def test_every_action_is_known_and_every_crash_point_exists() -> None:
                 crash.points("merge", point, lambda: None)
 
 
-def test_the_long_form_kills_hundreds_and_no_row_is_both_done_and_not() -> None:
-    long = rows(1, True)
-    assert sum(step.action in ("kill", "crash", "kill_all", "kill_leader") for row in long for step in row.steps) >= 300
-    assert not {row.number for row in long} & set(NOT_DONE)
+DEATHS = {"kill": 1, "crash": 2, "kill_all": 2, "kill_leader": 1}
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_the_long_form_kills_hundreds(seed: int) -> None:
+    steps = [step for row in rows(seed, True) for step in row.steps]
+    assert sum(DEATHS.get(step.action, 0) for step in steps) >= 300
+    assert any(step.action == "crash" and "=notify." in step.target for step in steps)
+
+
+def test_no_row_is_both_done_and_not_and_three_seeds_play_what_the_long_form_plays() -> None:
+    long = {row.number for row in rows(1, True)}
+    assert not long & set(NOT_DONE)
+    assert {row.number for seed in (1, 2, 3) for row in rows(seed, False)} == long
+    assert {row.number for row in rows(1, False, everything=True)} == long
+    assert len(rows(1, False)) < len(rows(1, False, everything=True))
+
+
+def test_the_flood_is_the_last_of_all() -> None:
+    for found in (rows(1, True), rows(2, False)):
+        assert [row.number for row in found].index("22") == len(found) - 1

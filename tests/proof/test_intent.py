@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tocsin import Client, MemoryTransport, OnResult, Rejected
 
-from proof.intent import Journal, JournalTransport, burst, read
+from proof.intent import METRIC, Journal, JournalTransport, Load, burst, partition_of, read
+
+PARTITIONS = 4
+PATIENCE_S = 10.0
 
 
 class Failing(MemoryTransport):
@@ -57,3 +62,40 @@ def test_what_is_rejected_or_torn_is_not_acknowledged(tmp_path: Path) -> None:
     assert (len(books.rejected), len(books.acknowledged), len(books.unknown)) == (1, 0, 0)
     path.write_text("INTENT\ts\tb\t1\t5\nACK\ts\tb\t", encoding="utf-8")  # the last line was cut off
     assert read(path).unknown == {("s", "b", 1)}
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def services(load: Load) -> set[str]:
+    return {dict(series[4])["service"] for (series, _) in load.truth()}
+
+
+def test_a_load_from_its_first_request_to_silence(tmp_path: Path) -> None:
+    load = Load("127.0.0.1:9", tmp_path / "journal.tsv", seed=1, rate=400, partitions=PARTITIONS)
+    load.noted.inner = MemoryTransport()
+    with load:
+        wait_for(lambda: len(services(load)) == 2 * PARTITIONS)
+        assert {partition_of(service, PARTITIONS) for service in services(load)} == set(range(PARTITIONS))
+        assert not load.told.outcomes()
+        assert not load.ledger.outcomes()  # nobody expects pages of those
+        ailing = load.failing("ill")
+        load.ailing.add(ailing)
+        wait_for(lambda: "ill" in services(load))
+        load.ailing.discard(ailing)
+        with load.paused():
+            assert load.unknown == 0
+            before = load.acknowledged
+            ((series, (_, good)),) = load.told.outcomes().items()
+            assert series[0] == METRIC
+            assert not good.any()
+            time.sleep(0.2)
+            assert load.acknowledged == before
+    books = read(tmp_path / "journal.tsv")
+    assert not books.unknown
+    assert sum(books.intended.values()) == load.acknowledged
+    assert load.given_up == 0

@@ -64,3 +64,26 @@ def test_no_registry_and_a_wrong_address():
     assert registry.lookup("") is None
     with pytest.raises(ValueError, match="TOCSIN_REGISTRY_URL"):
         registry.lookup("file:///etc/passwd")
+
+
+def test_what_an_id_means_is_known_while_the_registry_is_away():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        ask = registry.lookup(f"http://127.0.0.1:{server.server_address[1]}/base")
+        assert ask(1) == '"long"'
+        assert ask(2) is None
+        server.shutdown()
+        thread.join()
+    assert ask(1) == '"long"'
+    with pytest.raises(registry.RegistryUnavailable):
+        ask(2)  # it may exist by now
+
+
+def test_as_many_schemas_are_known_as_are_bounded(url, monkeypatch):
+    monkeypatch.setattr(registry, "KNOWN_SCHEMAS", 1)
+    ask = registry.lookup(url)
+    monkeypatch.setitem(ANSWERS, "/base/schemas/ids/9", (200, json.dumps({"schema": '"int"'})))
+    assert (ask(1), ask(9)) == ('"long"', '"int"')
+    monkeypatch.setitem(ANSWERS, "/base/schemas/ids/1", (200, json.dumps({"schema": '"bytes"'})))
+    assert ask(1) == '"bytes"'  # forgotten, and asked again

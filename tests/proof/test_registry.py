@@ -1,0 +1,23 @@
+"""The stand-in registry answers as a registry does, and not at all when it is down."""
+
+from __future__ import annotations
+
+import pytest
+
+from proof.registry import SCHEMA_ID, Registry
+from streams.registry import RegistryUnavailable, lookup
+
+
+def test_it_knows_one_schema_and_comes_back_on_the_same_port() -> None:
+    with Registry() as registry:
+        first, second = lookup(registry.url), lookup(registry.url)
+        assert first is not None
+        assert second is not None
+        assert "TelemetryBatch" in (first(SCHEMA_ID) or "")
+        assert first(SCHEMA_ID + 1) is None
+        registry.down()
+        with pytest.raises(RegistryUnavailable):
+            second(SCHEMA_ID)
+        registry.up()
+        assert second(SCHEMA_ID) is not None
+        assert registry.told == 2
