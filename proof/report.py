@@ -26,7 +26,7 @@ HEAD = (
     "recovery p50/max s",
     "page max s",
 )
-BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
+MARKS = "<!-- {0}: begin -->", "<!-- {0}: end -->"
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
@@ -97,7 +97,7 @@ class Report:
     @property
     def good(self) -> bool:
         """Whether everything held, and every control was seen."""
-        return not self.wrong and all(one.good for one in self.results) and all(one.seen for one in self.controls)
+        return not self.wrong and all(one.good for one in self.results) and all(one.passed for one in self.controls)
 
     def write(self, path: Path) -> None:
         """As JSON."""
@@ -108,21 +108,22 @@ class Report:
         }
         path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
-    def into(self, page: Path) -> None:
-        """Put the tables between the page's marks."""
-        text = page.read_text(encoding="utf-8")
-        head, _, rest = text.partition(BEGIN)
-        _, _, tail = rest.partition(END)
-        form = "long" if self.long else "short"
-        said = f"Seed {self.seed}, {form} form, {self.seconds:.0f} s."
-        page.write_text(f"{head}{BEGIN}\n{said}\n\n{self.table()}\n{END}{tail}", encoding="utf-8")
+    def into(self, page: Path, name: str = "chaos") -> None:
+        """Put the tables between the page's marks of that name; under "controls", those alone."""
+        begin, end = (mark.format(name) for mark in MARKS)
+        head, _, rest = page.read_text(encoding="utf-8").partition(begin)
+        _, _, tail = rest.partition(end)
+        form = "controls alone" if name == "controls" else "long form" if self.long else "short form"
+        said = f"Seed {self.seed}, {form}, {self.seconds:.0f} s."
+        tables = self.controls_table() if name == "controls" else self.table()
+        page.write_text(f"{head}{begin}\n{said}\n\n{tables}\n{end}{tail}", encoding="utf-8")
 
     def table(self) -> str:
         """For people, and for docs/reliability.md."""
         lines = [HEAD, ("---",) * len(HEAD), *(one.cells() for one in self.results)]
         text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        controls = [
-            f"| {one.name} | {one.lost} | {one.doubled} | {'seen' if one.seen else 'NOT SEEN'} |"
-            for one in self.controls
-        ]
-        return "\n".join([text, "", "| control | lost | doubled | |", "|---|---|---|---|", *controls])
+        return f"{text}\n\n{self.controls_table()}"
+
+    def controls_table(self) -> str:
+        """Wrongs on purpose, and what the oracle said of each."""
+        return "\n".join(["| control | lost | doubled | |", "|---|---|---|---|", *(one.row for one in self.controls)])
