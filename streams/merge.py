@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 import struct
 
+import structlog
+
 from alerts.config import Config
 from alerts.evaluate import Evaluator
 from alerts.incident import incident_key
@@ -29,6 +31,10 @@ from streams.records import Record, Records
 from streams.settings import Settings
 
 _SIZES = struct.Struct("<QQ")
+STAGE = "merge"
+PLACES_TOLD = 5
+
+log = structlog.get_logger(__name__)
 
 
 class MergeStep:
@@ -45,11 +51,17 @@ class MergeStep:
         self._status: dict[bytes, Outgoing] = {}
         self._letters: list[Outgoing] = []
         self._routes = routes
+        self._told_of = 0
 
     @property
     def fence(self) -> int:
         """Last offset of the partials applied."""
         return self._merge.fence
+
+    @property
+    def unaccounted(self) -> int:
+        """Measurements that the aggregates say they sent and that did not come, or came from nowhere."""
+        return self._merge.owing.measurements
 
     @property
     def urgent(self) -> bool:
@@ -119,7 +131,20 @@ class MergeStep:
         rollups = [self._rollup(batch) for batch in self._merge.drain()]
         letters, self._letters = self._letters, []
         selfmetrics.judged(self.partition, {**self._merge.counters, **self._evaluator.counters})
+        self._balance()
         return [*alerts, *status.values(), *rollups, *letters]
+
+    def _balance(self) -> None:
+        """The books, and where they do not close when that is news."""
+        owing = self.unaccounted
+        selfmetrics.unaccounted(STAGE, self.partition, owing)
+        if owing and owing != self._told_of:
+            places = [
+                {"source": source, "kind": kind, "pane_ms": pane_ms, "missing": missing}
+                for (source, kind, pane_ms), missing in list(self._merge.owing)[:PLACES_TOLD]
+            ]
+            log.error("unaccounted", stage=STAGE, partition=self.partition, events=owing, places=places)
+        self._told_of = owing
 
     def _rollup(self, batch: RollupBatch) -> Outgoing:
         selfmetrics.ROLLUPS.labels(f"{batch.window_ms // 1000}s").inc(len(batch.cells))
@@ -142,7 +167,8 @@ class MergeStep:
         self._evaluator.restore(data[at + merged : at + merged + judged])
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Take the partition's gauge down."""
+        selfmetrics.forget(STAGE, self.partition)
 
 
 def _status_key(status: SloStatus) -> bytes:

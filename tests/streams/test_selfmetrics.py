@@ -45,7 +45,13 @@ def test_a_partition_that_left_leaves_no_gauge():
     metrics.left(3)
     assert value("tocsin_lag_records", stage="leaving", partition="3") is None
     metrics.left(3)
-    selfmetrics.forget(99)
+    selfmetrics.unaccounted("merge", 3, 2)
+    selfmetrics.unaccounted("notify", 3, 1)
+    selfmetrics.forget("merge", 3)
+    assert value("tocsin_unaccounted_events", stage="merge", partition="3") is None
+    assert value("tocsin_unaccounted_events", stage="notify", partition="3") == 1
+    selfmetrics.forget("notify", 3)
+    selfmetrics.forget("aggregate", 99)
 
 
 def test_every_name_has_our_prefix_and_every_label_a_bound():
