@@ -20,6 +20,7 @@ from tocsin import OnResult, Rejected, Transport
 from demo.wire import Batch, Identity, read_batch
 
 WINDOW_MS = 10_000
+WHOLE_BOUND = 2.0**53  # beyond it not every integer is a double
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def cells_of(batch: Batch) -> Iterator[tuple[tuple[Identity, int], Cell]]:
     """The batch's measurements by series and window. Raises NotAnInteger."""
     if len(batch.series) == 0:
         return
-    if not np.array_equal(batch.value, np.rint(batch.value)):
+    if not (np.all(np.abs(batch.value) <= WHOLE_BOUND) and np.array_equal(batch.value, np.rint(batch.value))):
         raise NotAnInteger(NotAnInteger.__doc__)
     window = batch.time_ms // WINDOW_MS
     order = np.lexsort((window, batch.series))
@@ -80,9 +81,11 @@ def cells_of(batch: Batch) -> Iterator[tuple[tuple[Identity, int], Cell]]:
 
 
 class Ledger:
-    """Books of one run. Thread-safe."""
+    """Books of one run. Thread-safe. `outcomes`: whether each one is kept, for whoever expects pages of them; without them
+    a run of any length takes the room of its cells."""
 
-    def __init__(self) -> None:
+    def __init__(self, outcomes: bool = True) -> None:
+        self._keeps_outcomes = outcomes
         self.truth: Cells = {}
         self.published: Counter[str] = Counter()  # acknowledged measurements by kind of source
         self.rejected = 0
@@ -121,7 +124,7 @@ class Ledger:
             add(self.truth, key, cell)
         self.published[batch.source_kind] += len(batch.series)
         for place, identity in enumerate(batch.identities):
-            if identity[1] == "outcome":
+            if self._keeps_outcomes and identity[1] == "outcome":
                 rows = np.flatnonzero(batch.series == place)
                 if len(rows):
                     self._outcomes.setdefault(identity, []).append((batch.time_ms[rows], batch.outcome[rows] == 1))

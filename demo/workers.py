@@ -53,6 +53,10 @@ class Workers:
         """The process id of one that was started."""
         return self._running[name].identity.pid
 
+    def code(self, name: str) -> int | None:
+        """The exit code of one that was started (below 0: the signal that ended it); None while it runs."""
+        return self._running[name].exit_code()
+
     def check(self) -> None:
         """Raise WorkerEnded if one has ended by itself."""
         for name, child in self._running.items():

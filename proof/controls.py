@@ -8,6 +8,7 @@ said no proves nothing. It refuses to count a control as passed unless its kind 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 import time
@@ -50,10 +51,9 @@ class Control:
         return self.seen or not self.must
 
     @property
-    def row(self) -> str:
-        """As the table has it."""
-        word = "seen" if self.seen else "NOT SEEN" if self.must else "exact in this run"
-        return f"| {self.name} | {self.lost} | {self.doubled} | {word} |"
+    def said(self) -> str:
+        """In words."""
+        return "seen" if self.seen else "NOT SEEN" if self.must else "exact in this run"
 
 
 def changed(cells: Cells, at: tuple[object, int], by: int, fingerprint: int) -> Cells:
@@ -209,8 +209,10 @@ def committed(consumer: Consumer, places: list[TopicPartition]) -> list[TopicPar
 def read_all(bootstrap: str, topic: str) -> Iterable[int]:
     """Every number in a control's topic."""
     consumer = consumer_of(bootstrap)
-    place = TopicPartition(topic, 0)
-    place.offset, high = consumer.get_watermark_offsets(place, timeout=20)
+    place, high = TopicPartition(topic, 0), None
+    while high is None:
+        with contextlib.suppress(KafkaException):  # the new leader is known before it leads
+            place.offset, high = consumer.get_watermark_offsets(place, timeout=20)
     consumer.assign([place])
     read = place.offset
     while read < high:

@@ -8,14 +8,16 @@ refuses to wait without a bound: every wait names what did not come.
 from __future__ import annotations
 
 import contextlib
-import itertools
+import http.client
 import os
 import signal
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Self
+
+import psutil
 
 from bench.rig import Metrics
 from demo.audit import Verdict, compare
@@ -26,17 +28,19 @@ from demo.pages import Page, match
 from demo.workers import ROOT, Workers
 from local.process import free_port
 from proof.cluster import NODES, Cluster
-from proof.faults import WORKERS
+from proof.detour import Detour
+from proof.faults import STAGES, WORKERS
 from proof.intent import Load
 from proof.oracle import Watch
+from proof.payloads import APART, FLOOD
+from proof.probes import Probes
+from proof.registry import Registry
 from streams import topics
 
 PARTITIONS = 4
 PATIENCE_S = 90.0
 ANSWER_S = 0.5
-FRESH, FRESH_S = "tocsin_event_lag_seconds{web}", 2.0
 SLOS = ROOT / "proof" / "slos"
-HOSTILE = "proof.hostile"  # the metric of hostile numbers: judged apart
 SETTINGS = {
     "TOCSIN_PARTITIONS": str(PARTITIONS),
     "TOCSIN_REPLICATION": "3",
@@ -45,7 +49,13 @@ SETTINGS = {
     "TOCSIN_SESSION_TIMEOUT_S": "3",
     "TOCSIN_HEARTBEAT_S": "0.5",
     "TOCSIN_SNAPSHOT_MIN_S": "0.5",
+    "TOCSIN_MAX_SERIES": "1500",
 }
+
+
+def judged(cells: Cells) -> Cells:
+    """Without what is judged apart."""
+    return {key: cell for key, cell in cells.items() if key[0][0] not in APART}
 
 
 class NotInTime(TimeoutError):
@@ -55,31 +65,41 @@ class NotInTime(TimeoutError):
 class Field:
     """All of it. A context manager."""
 
-    def __init__(self, directory: Path, seed: int, rate: int) -> None:
-        self.directory, self.seed, self.rate = directory, seed, rate
-        self.cluster = Cluster(directory)
+    def __init__(self, directory: Path, seed: int, rate: int, patience_s: float = PATIENCE_S) -> None:
+        self.directory, self.seed, self.rate, self.patience_s = directory, seed, rate, patience_s
+        self.detour = Detour(NODES)
         self.ports = {name: free_port() for name in WORKERS}
         self.resting: set[str] = set()  # workers that nobody starts again for now
-        self.garbage = self.restarts = 0
-        self.since_ms = time.time_ns() // 1_000_000
+        self.kills = 0  # kills: of workers that lived
+        self.ends: list[tuple[str, int]] = []  # workers that ended without being killed from here: (name, exit code)
+        self.flooded = 0
+        self.objectives = objectives(SLOS)
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
+            stack.enter_context(self.detour)
+            self.cluster = Cluster(self.directory, [link.port for link in self.detour.links])
+            for link, seat in zip(self.detour.links, self.cluster.seats, strict=True):
+                link.target = seat.detour[0] if seat.detour else 0
             stack.enter_context(self.cluster)
             topics.ensure(self.cluster.bootstrap, PARTITIONS, NODES)
             self.pager: Pager = stack.enter_context(stand_ins(self.directory))
-            own = {**SETTINGS, "TOCSIN_BOOTSTRAP": self.cluster.bootstrap, **self.pager.environment}
-            self.workers = Workers(own, self.directory)
+            self.registry = stack.enter_context(Registry())
+            addresses = {"TOCSIN_REGISTRY_URL": self.registry.url, "TOCSIN_BOOTSTRAP": self.cluster.bootstrap}
+            self.workers = Workers({**SETTINGS, **addresses, **self.pager.environment}, self.directory)
             stack.callback(self._end_workers)
             self.watch = Watch(self.cluster.bootstrap)
             stack.callback(self.watch.close)
             self.load = stack.enter_context(
-                Load(self.cluster.bootstrap, self.directory / "journal.tsv", self.seed, self.rate)
+                Load(self.cluster.bootstrap, self.directory / "journal.tsv", self.seed, self.rate, PARTITIONS)
             )
+            self.probes = Probes(self.load, self.watch, self.objectives[0].slo, PARTITIONS)
             for name in WORKERS:
                 self.start(name)
-            self.until("the first rollups", lambda: self.aggregated > self.rate)
+            self.until("both workers at work", self.at_work)
+            number = self.probes.send()
+            self.until("the first that is taken in", lambda: len(self.probes.came(number)) == PARTITIONS)
             self._stack = stack.pop_all()
         return self
 
@@ -90,10 +110,15 @@ class Field:
         for name in self.workers.names:
             self.workers.kill(name)
 
-    def start(self, name: str, crash: str = "") -> None:
-        """A worker, on a port of its own; `crash`: where it kills itself."""
-        own = {"TOCSIN_HEALTH_PORT": str(self.ports[name]), "TOCSIN_CRASH_AT": crash}
-        self.workers.start(name, own)
+    def start(self, name: str, crash: str = "", own: Mapping[str, str] | None = None) -> None:
+        """A worker, on a port of its own; `crash`: where it kills itself; `own`: more settings for this life only."""
+        port = {"TOCSIN_HEALTH_PORT": str(self.ports[name]), "TOCSIN_CRASH_AT": crash}
+        self.workers.start(name, port | dict(own or {}))
+
+    def kill(self, name: str) -> None:
+        """SIGKILL; counted when there was somebody to kill."""
+        self.kills += name in self.workers.names
+        self.workers.kill(name)
 
     def tend(self) -> None:
         """Take in what came out, and start workers that have ended."""
@@ -101,19 +126,22 @@ class Field:
         if self.load.failure is not None:
             raise self.load.failure
         for name in set(WORKERS) - set(self.workers.names) - self.resting:
-            self.restarts += 1
-            with contextlib.suppress(KeyError):
+            with contextlib.suppress(KeyError):  # killed from here
+                self.ends.append((name, self.workers.code(name) or 0))
                 self.workers.kill(name)  # gone already: its guard goes too
             self.start(name)
 
-    def until(self, what: str, holds: Callable[[], bool], patience_s: float = PATIENCE_S) -> float:
-        """Seconds until it holds. Raises NotInTime."""
-        begun = time.monotonic()
+    def crashed(self, name: str, since: int) -> bool:
+        """Whether that worker has killed itself, after the first `since` ends."""
+        return (name, -signal.SIGKILL) in self.ends[since:]
+
+    def until(self, what: str, holds: Callable[[], bool], patience_s: float = 0.0) -> None:
+        """Wait until it holds, for `patience_s` or else the field's own. Raises NotInTime."""
+        begun, patience_s = time.monotonic(), patience_s or self.patience_s
         while not holds():
             if time.monotonic() - begun > patience_s:
                 raise NotInTime(f"{NotInTime.__doc__}: {what}, {patience_s:.0f} s")
             self.tend()
-        return time.monotonic() - begun
 
     def during(self, seconds: float) -> None:
         """Let it run for so long, looked after."""
@@ -121,26 +149,35 @@ class Field:
         while time.monotonic() < ends:
             self.tend()
 
-    @property
-    def aggregated(self) -> int:
-        """Measurements found so far."""
-        return sum(cell.count for cell in self.found().values())
-
     def found(self) -> Cells:
-        """What was aggregated, without the hostile numbers."""
-        return {key: cell for key, cell in self.watch.audit.found().items() if key[0][0] != HOSTILE}
+        """What was aggregated, without what is judged apart."""
+        return judged(self.watch.audit.found())
 
     def verdict(self) -> Verdict:
         """Ledger against rollups, the late and the dead."""
         audit = self.watch.audit
-        late = {key: cell for key, cell in audit.late().items() if key[0][0] != HOSTILE}
-        return compare(self.load.ledger.snapshot(), self.found(), late, len(audit.dead_letters))
+        return compare(self.load.truth(), self.found(), judged(audit.late()), len(audit.dead_letters))
 
-    def pages(self) -> tuple[list[Page], list[str]]:
-        """Each page that the mathematics asks for with what became of it, and keys of those that nothing asked for."""
-        outcomes = self.load.ledger.outcomes()
-        expected = [page for objective in objectives(SLOS) for page in objective.expected(outcomes)]
-        return match(expected, self.pager.arrivals(), self.watch.log)
+    def flood(self) -> tuple[int, int]:
+        """Of the flood of series: measurements found, and in how many series."""
+        found = [cell.count for key, cell in self.watch.audit.found().items() if key[0][0] == FLOOD]
+        return sum(found), len(found)
+
+    def resident_mb(self) -> float:
+        """Memory of the workers."""
+        return sum(psutil.Process(self.workers.pid(name)).memory_info().rss for name in self.workers.names) / 1e6
+
+    def pages(self, services: Collection[str] | None = None) -> tuple[list[Page], list[str]]:
+        """Each page that the mathematics asks for (of those services; of all by default) with what became of it, and keys
+        of those at the pager that nothing asked for (only of all)."""
+        outcomes = {
+            series: events
+            for series, events in self.load.told.outcomes().items()
+            if services is None or dict(series[4]).get("service") in services
+        }
+        expected = [page for objective in self.objectives for page in objective.expected(outcomes)]
+        found, unasked = match(expected, self.pager.arrivals(), self.watch.log)
+        return found, unasked if services is None else []
 
     def repeated(self) -> int:
         """Incidents at the pager beyond one for each key, and for each group."""
@@ -153,25 +190,21 @@ class Field:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]}/metrics", timeout=ANSWER_S) as answer:
                 return Metrics.parse(answer.read().decode())
-        except OSError:
+        except (OSError, http.client.HTTPException):  # gone, or gone in the middle of its answer
             return Metrics()
 
-    def at_work(self) -> bool:
-        """Whether each partition of both stages is held, read to its end, and gives fresh measurements."""
-        held, fresh = set(), True
-        for name in self.workers.names:
-            found = self.metrics(name)
-            for stage, partition in itertools.product(("aggregate", "merge"), range(PARTITIONS)):
-                lag = found.get(f"tocsin_lag_records{{partition={partition},stage={stage}}}")
-                if lag is not None and lag < self.rate:
-                    held.add((stage, partition))
-                    fresh = fresh and FRESH in found and found[FRESH] < FRESH_S
-        return fresh and len(held) == 2 * PARTITIONS
-
-    def holds(self, name: str, stage: str) -> bool:
-        """Whether that worker holds a partition of that stage."""
+    def held(self, name: str) -> set[tuple[str, int]]:
+        """(stage, partition) of all that a worker says it holds."""
         found = self.metrics(name)
-        return any(f"tocsin_lag_records{{partition={n},stage={stage}}}" in found for n in range(PARTITIONS))
+        return {
+            (stage, n) for stage in STAGES for n in range(PARTITIONS)
+            if f"tocsin_lag_records{{partition={n},stage={stage}}}" in found
+        }  # fmt: skip
+
+    def at_work(self) -> bool:
+        """Whether each worker holds something, and all of them everything."""
+        held = [self.held(name) for name in self.workers.names]
+        return len(held) == len(WORKERS) and all(held) and len(set().union(*held)) == len(STAGES) * PARTITIONS
 
     def unaccounted(self) -> float:
         """I5: what the workers themselves can't account for."""
@@ -180,6 +213,8 @@ class Field:
     def heal(self) -> None:
         """Everything that a fault left behind is put right."""
         self.pager.pagerduty.stays(None)
+        self.detour.heal()
+        self.registry.up()
         self.resting.clear()
         for name in self.workers.names:
             os.kill(self.workers.pid(name), signal.SIGCONT)

@@ -17,16 +17,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from aiokafka.partitioner import murmur2
 from tocsin import Client, OnResult, Rejected, Transport
 from tocsin.kafka import KafkaTransport
 
-from demo.ledger import Ledger, LedgerTransport
+from demo.ledger import Cells, Ledger, LedgerTransport
 from demo.wire import read_batch
 
 METRIC = "http.request"
 TICK_S = 0.05
 FLUSH_S = 0.1
 SETTLE_S = 60.0
+SOURCES = 2  # of the steady load, for each partition
 
 Key = tuple[str, str, int]
 
@@ -112,28 +114,75 @@ class JournalTransport:
         return self.inner.flush(timeout)
 
 
-class Load:
-    """Requests of a few services at a steady rate, all good, and bursts of bad ones on request."""
+def partition_of(source: str, partitions: int) -> int:
+    """Where what a source sends lies: the default partitioner of Kafka's clients."""
+    return int(murmur2(source.encode()) & 0x7FFFFFFF) % partitions
 
-    def __init__(self, bootstrap: str, journal: Path, seed: int, rate: int, sources: int = 8) -> None:
-        self.ledger, self.rate = Ledger(), rate
+
+def sources_on(partition: int, partitions: int, name: str, count: int) -> list[str]:
+    """The first so many sources `name-N` that send to a partition."""
+    found: list[str] = []
+    number = 0
+    while len(found) < count:
+        source = f"{name}-{number}"
+        number += 1
+        if partition_of(source, partitions) == partition:
+            found.append(source)
+    return found
+
+
+class Load:
+    """Requests of a few services at a steady rate, all good, the same number of sources for each partition; and bursts of
+    bad ones on request, whose outcomes are kept: pages are expected of them, and of nobody else."""
+
+    def __init__(self, bootstrap: str, journal: Path, seed: int, rate: int, partitions: int) -> None:
+        self.ledger, self.told, self.rate = Ledger(outcomes=False), Ledger(), rate
         self.journal = Journal(journal)
         self.raw = KafkaTransport(bootstrap, config={"message.timeout.ms": 5_000})
         self.noted = JournalTransport(self.raw, self.journal)
-        self._booked = LedgerTransport(self.noted, self.ledger)
         self._random = random.Random(seed)
-        self._clients = [self.client(f"steady-{number}") for number in range(sources)]
+        self._clients: list[Client] = []
+        for partition in range(partitions):
+            for source in sources_on(partition, partitions, "steady", SOURCES):
+                self.client(source, source=source)
+        self._steady = list(self._clients)
         self._running, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="proof-load", daemon=True)
         self._lock = threading.Lock()
         self.failure: Exception | None = None
 
-    def client(self, service: str, **options: object) -> Client:
-        """A source of its own; what it sends is booked."""
-        return Client(
-            transport=self._booked, kind="web", service=service, source=f"{service}-a", flush_interval=FLUSH_S,
-            report=False, **options,  # type: ignore[arg-type]  # the client's own options
+    def client(self, service: str, source: str = "", flush_interval: float = FLUSH_S) -> Client:
+        """A source of its own, whose requests never fail; what it sends is booked."""
+        return self._client(self.ledger, service, source, flush_interval)
+
+    def failing(self, service: str) -> Client:
+        """A source of a service that may have to page."""
+        return self._client(self.told, service, "", FLUSH_S)
+
+    def framed(self, service: str, schema_id: int) -> Client:
+        """A source whose records name their schema by its id in a registry."""
+        return self._client(self.ledger, service, "", FLUSH_S, schema_id=schema_id)
+
+    def far(self, bootstrap: str, service: str) -> Client:
+        """A source whose way to the brokers is another."""
+        raw = KafkaTransport(bootstrap, config={"message.timeout.ms": 5_000})
+        return self._client(self.ledger, service, "", FLUSH_S, transport=JournalTransport(raw, self.journal))
+
+    def _client(
+        self,
+        ledger: Ledger,
+        service: str,
+        source: str,
+        flush_interval: float,
+        transport: Transport | None = None,
+        schema_id: int | None = None,
+    ) -> Client:
+        made = Client(
+            transport=LedgerTransport(transport or self.noted, ledger), kind="web", service=service, source=source or f"{service}-a",
+            flush_interval=flush_interval, report=False, schema_id=schema_id,
         )  # fmt: skip
+        self._clients.append(made)
+        return made
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -165,7 +214,7 @@ class Load:
     def _emit(self, count: int) -> None:
         now_ms = time.time_ns() // 1_000_000
         for _ in range(count):
-            client = self._random.choice(self._clients)
+            client = self._random.choice(self._steady)
             value = float(self._random.randrange(1, 1000))
             client.outcome(METRIC).observe(good=True, value=value, time_ms=now_ms)
 
@@ -177,17 +226,31 @@ class Load:
             pass
         try:
             deadline = time.monotonic() + SETTLE_S
-            while not all(client.flush(1.0) for client in self._clients) or self.ledger.unknown:
+            while not all(client.flush(1.0) for client in self._clients) or self.unknown:
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"{self.ledger.unknown} measurements of unknown fate after {SETTLE_S:.0f} s")
+                    raise TimeoutError(f"{self.unknown} measurements of unknown fate after {SETTLE_S:.0f} s")
             yield
         finally:
             self._running.set()
 
     @property
+    def unknown(self) -> int:
+        """Measurements whose fate is not known."""
+        return self.ledger.unknown + self.told.unknown
+
+    @property
     def acknowledged(self) -> int:
         """Measurements, all kinds."""
-        return sum(self.ledger.published.values())
+        return sum(sum(ledger.published.values()) for ledger in (self.ledger, self.told))
+
+    @property
+    def given_up(self) -> int:
+        """Measurements that were asked for and never sent: a client whose buffer was full refuses them, and says so."""
+        return sum(sum(client.stats.refused.values()) for client in self._clients)
+
+    def truth(self) -> Cells:
+        """What was acknowledged, so far, by series and window."""
+        return self.ledger.snapshot() | self.told.snapshot()  # no service is in both
 
 
 def burst(client: Client, good: int, bad: int) -> None:

@@ -6,28 +6,33 @@ refuses to clean up: `Field.heal` puts everything right, whatever was done.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import psutil
 from confluent_kafka import Producer
 
+from demo.workers import ROOT
+from proof import payloads
 from proof.faults import NODES, WORKERS, Step
-from proof.field import HOSTILE, PARTITIONS, Field
+from proof.field import PARTITIONS, Field
 from proof.intent import burst
-from schemas.encoding import Producer as Who
-from schemas.encoding import Resource, SeriesEntry, encode_batch
-from schemas.records import SourceKind
+from proof.registry import SCHEMA_ID
+from proof.way import Way
 from sinks.fakes.receiver import Fault
 from streams import topics
 
-CRASH_MAX_S = 20.0
-HOSTILE_VALUES = (float("nan"), float("inf"), float("-inf"), 1.7e308, -1.7e308, 5e-324, 2.0**63, -0.0)
-HOSTILE_LABELS = ("\0", "\u202eabc", "a" * 4_000, "", "\U0001f4a5", "x\n# HELP y", "{}", "null")
-YEAR_9999_MS = 253_402_300_799_000
+TOLD_S = 1.0  # between two services that fail, while somebody is to die as he tells of one
+PAGER_FAULTS = 5
+BOMB_MB = 64.0
+LINK_DELAY_S, LINK_BYTES_PER_S = 0.2, 8_000.0
+SUSPENDED_S = 0.2
+FULL_BYTES = 4_096  # no file may grow beyond
+SKEWED = ROOT / "proof" / "skewed"
 
 
 class Unexpected(AssertionError):
@@ -35,79 +40,107 @@ class Unexpected(AssertionError):
 
 
 class Nemesis:
-    """Acts on a field. `times`: how long it took until new measurements came out again, per kill, s."""
+    """Acts on a field. `recovered_s`: of each kill and partition that the dead one held, how long it took from the kill
+    until a measurement that was sent after it had come out. `injected`: faults that did happen."""
 
     def __init__(self, field: Field, seed: int) -> None:
         self.field, self.rng = field, random.Random(seed)
         self.recovered_s: list[float] = []
         self.injected = 0
-        self._actions: Mapping[str, Callable[[Step], None]] = {
+        self._actions: Mapping[str, Callable[[Step], int]] = {
             name.removeprefix("_do_"): getattr(self, name) for name in dir(self) if name.startswith("_do_")
         }
 
     def act(self, step: Step) -> None:
-        """Do it, and wait until measurements sent after it come out."""
-        self._actions[step.action](step)
-        self.injected += 1
+        """Do it, and wait until measurements sent after it come out. Raises NotInTime, Unexpected."""
+        self.injected += self._actions[step.action](step)
 
-    def _recover(self) -> None:
-        """Wait until what is sent from now on is taken in, everywhere."""
-        field = self.field
-        begun, sent = time.monotonic(), field.load.acknowledged
-        field.until("acknowledgements", lambda: field.load.acknowledged > sent + field.rate // 10)
-        field.until("work on every partition", field.at_work)
-        self.recovered_s.append(time.monotonic() - begun)
+    def _recover(self, since: float = 0.0, held: Collection[int] = ()) -> None:
+        """Wait until what is sent from now on comes out, of every partition."""
+        self._arrive(Way(self.field, since, held))
 
-    def _do_kill(self, step: Step) -> None:
+    def _arrive(self, way: Way) -> None:
+        self.field.until("what was sent after the fault", way.open)
+        self.recovered_s += way.recovered_s
+
+    def _victim(self, name: str) -> set[int]:
+        """Partitions of a worker that is going to die: it must hold some, or its death would show nothing."""
+        self.field.until(f"all at work before {name} dies", self.field.at_work)
+        return {partition for _, partition in self.field.held(name)}
+
+    def _do_kill(self, step: Step) -> int:
         self.field.during(step.seconds)
-        self.field.workers.kill(step.target)
-        self._recover()
+        held, since = self._victim(step.target), time.monotonic()
+        self.field.kill(step.target)
+        self._recover(since, held)
+        return 1
 
-    def _do_crash(self, step: Step) -> None:
+    def _do_crash(self, step: Step) -> int:
+        """Kill a worker and start it again so that it kills itself at a named step; two deaths, if it comes by there."""
         name, _, point = step.target.partition("=")
-        field = self.field
-        field.workers.kill(name)
+        field, bursts = self.field, 0
+        held, since = self._victim(name), time.monotonic()
+        ends = len(field.ends)
+        field.kill(name)
         field.start(name, crash=point)
-        if point.startswith("notify."):  # comes by there when somebody is to be told, on a partition of its own
-            field.until("its share of the work", lambda: field.holds(name, "notify") and field.at_work())
-            for number in range(PARTITIONS * 2):
-                burst(field.load.client(f"told-{name}-{number}"), 100, 60)
-        died = time.monotonic() + CRASH_MAX_S
-        before = field.restarts
-        while field.restarts == before and time.monotonic() < died:
+        first, alive = Way(field, since, held), time.monotonic()
+        ends_at = alive + field.patience_s
+        while not field.crashed(name, ends):
+            if time.monotonic() > ends_at:
+                raise Unexpected(f"{Unexpected.__doc__}: nobody died at {point} within {field.patience_s:.0f} s")
+            first.open()
+            mine = field.held(name)
+            if mine:
+                held, alive = {partition for _, partition in mine}, time.monotonic()
+            if point.startswith("notify.") and any(stage == "notify" for stage, _ in mine):
+                burst(field.load.failing(f"told-{name}-{field.kills}-{bursts}"), 100, 60)
+                bursts += 1
+                field.during(TOLD_S)
             field.tend()
-        if field.restarts == before:
-            self.injected -= 1  # it never came by: not counted as injected
-            field.workers.kill(name)
-        self._recover()
+        field.kills += 1
+        second = Way(field, alive, held)
+        self._arrive(first)
+        self._arrive(second)
+        return 2
 
-    def _do_kill_all(self, step: Step) -> None:
+    def _do_kill_all(self, step: Step) -> int:
+        self.field.until("all at work before all die", self.field.at_work)
+        since = time.monotonic()
         for name in WORKERS:
-            self.field.workers.kill(name)
-        self._recover()
+            self.field.kill(name)
+        self._recover(since, range(PARTITIONS))
+        return len(WORKERS)
 
-    def _do_freeze(self, step: Step) -> None:
+    def _do_freeze(self, step: Step) -> int:
+        held, since = self._victim(step.target), time.monotonic()
         pid = self.field.workers.pid(step.target)
         os.kill(pid, signal.SIGSTOP)
-        self.field.during(step.seconds)
+        self._recover(since, held)
+        self.field.during(since + step.seconds - time.monotonic())
         os.kill(pid, signal.SIGCONT)
         self._recover()
+        return 1
 
-    def _do_kill_leader(self, step: Step) -> None:
+    def _do_kill_leader(self, step: Step) -> int:
         cluster = self.field.cluster
-        node = cluster.leader(topics.TELEMETRY, int(step.target))
+        node, since = cluster.leader(topics.TELEMETRY, int(step.target)), time.monotonic()
         cluster.kill(node)
-        self._recover()
+        self._recover(since, range(PARTITIONS))
         cluster.start(node)
         self.field.until("all copies in sync", cluster.healed)
+        return 1
 
-    def _do_freeze_node(self, step: Step) -> None:
+    def _do_freeze_node(self, step: Step) -> int:
+        since = time.monotonic()
         self.field.cluster.freeze(int(step.target))
-        self.field.during(step.seconds)
+        way = Way(self.field, since, range(PARTITIONS))
+        self._meanwhile(step.seconds, way)
         self.field.cluster.thaw(int(step.target))
-        self._recover()
+        self._arrive(way)
+        return 1
 
-    def _do_outage(self, step: Step) -> None:
+    def _do_outage(self, step: Step) -> int:
+        """Its recovery is counted from the moment at which the nodes are started again."""
         cluster = self.field.cluster
         nodes = self.rng.sample(sorted(cluster.nodes), step.count)
         cluster.kill(*nodes)
@@ -116,22 +149,29 @@ class Nemesis:
         self.field.during(step.seconds)
         if step.count >= NODES - 1 and self.field.load.acknowledged > before:
             raise Unexpected(f"{Unexpected.__doc__}: acknowledgements below the least number of copies")
+        since = time.monotonic()
         cluster.start(*nodes)
-        self._recover()
+        self._recover(since, range(PARTITIONS))
+        return len(nodes)
 
-    def _do_rolling(self, step: Step) -> None:
-        for name in WORKERS:
+    def _do_rolling(self, step: Step) -> int:
+        """So many workers, then so many nodes, ended in good order and started again."""
+        for name in WORKERS[: step.count]:
+            held, since = self._victim(name), time.monotonic()
             os.kill(self.field.workers.pid(name), signal.SIGTERM)
-            self._recover()
-        for node in self.field.cluster.nodes:
+            self._recover(since, held)
+        for node in list(self.field.cluster.nodes)[: step.count]:
+            since = time.monotonic()
             self.field.cluster.stop(node)
+            self._recover(since, range(PARTITIONS))
             self.field.cluster.start(node)
             self.field.until("all copies in sync", self.field.cluster.healed)
-            self._recover()
+        return min(step.count, len(WORKERS)) + min(step.count, NODES)
 
-    def _do_pager(self, step: Step) -> None:
-        """Hang up, take it and say 500, throttle, then be dead for a while; the healthy channel is the webhook."""
+    def _do_pager(self, step: Step) -> int:
+        """Hang up, take it and say 500, throttle, take it and hang up, be unavailable; the webhook is well meanwhile."""
         pager = self.field.pager.pagerduty
+        before = sum(not 200 <= arrival.status < 300 for arrival in pager.log())
         pager.fails(
             Fault(0),
             Fault(500, taking=True),
@@ -139,59 +179,216 @@ class Nemesis:
             Fault(0, taking=True),
             Fault(503),
         )
-        self.field.during(step.seconds)
 
-    def _do_storm(self, step: Step) -> None:
-        for number in range(step.count):
-            burst(self.field.load.client(f"storm-{number}"), 100, 60)
+        def met() -> int:
+            return sum(not 200 <= arrival.status < 300 for arrival in pager.log()) - before
+
+        self.field.until("all five faults of the pager", lambda: met() >= PAGER_FAULTS)
+        return PAGER_FAULTS
+
+    def _do_storm(self, step: Step) -> int:
+        """So many services begin to fail in the same moment; each has its page."""
+        services = [f"storm-{self.rng.getrandbits(32):08x}" for _ in range(step.count)]
+        for client in [self.field.load.failing(service) for service in services]:
+            burst(client, 100, 60)
         self._recover()
 
-    def _do_again(self, step: Step) -> None:
+        def told() -> bool:
+            pages, _ = self.field.pages(services)
+            return sum(page.delivered_ms is not None for page in pages) >= len(services)
+
+        self.field.until(f"{len(services)} pages", told)
+        return len(services)
+
+    def _do_again(self, step: Step) -> int:
         """What was sent before, so many times over, in any order."""
         kept = self.field.load.noted.kept * step.count
         self.rng.shuffle(kept)
         for key, value in kept:
             self.field.load.raw.send(key, value, lambda error: None)
         self._recover()
+        return len(kept)
 
-    def _do_poison(self, step: Step) -> None:
-        good = self.field.load.noted.kept[-1][1]
-        broken = (b"not avro", b"", b"\xc3\x01", b"\xc3\x01" + bytes(8) + good[10:], good[:-3], good[:12], good + b"\0",
-                  good[:40] + bytes([good[40] ^ 255]) + good[41:], b"\x00\x00\x00\x00\x07" + good[10:],
-                  good[:10] + b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01" * 9, b"\x28" * 100_000, bytes(64))  # fmt: skip
-        for value in broken[: step.count]:
-            self._publish(b"broken", value)
-        self.field.garbage += len(broken[: step.count])
+    def _do_poison(self, step: Step) -> int:
+        broken = payloads.poison(self.field.load.noted.kept[-1][1])
+        self._refused([(value, "none") for value in broken])
+        return len(broken)
+
+    def _do_bombs(self, step: Step) -> int:
+        """Small batches that unfold to many times their size, one of each codec: noted, and nobody's memory grows by it."""
+        before = self.field.resident_mb()
+        self._refused([(bytes(payloads.BOMB_BYTES), codec) for codec in payloads.CODECS])
+        grown = self.field.resident_mb() - before
+        if grown > BOMB_MB:
+            raise Unexpected(f"{Unexpected.__doc__}: the workers' memory grew by {grown:.0f} MB")
+        return len(payloads.CODECS)
+
+    def _refused(self, records: Sequence[tuple[bytes, str]]) -> None:
+        """Publish records (value, codec) of which each must become a dead letter."""
         letters = self.field.watch.audit
-        self.field.until("the dead letters", lambda: len(letters.dead_letters) >= self.field.garbage)
+        before = len(letters.dead_letters)
+        for value, codec in records:
+            self._publish(b"broken", value, codec)
+        self.field.until("the dead letters", lambda: len(letters.dead_letters) >= before + len(records))
         self._recover()
 
-    def _do_hostile(self, step: Step) -> None:
-        now_ms = time.time_ns() // 1_000_000
-        resource = Resource(service="hostile", source_kind=SourceKind.WEB)
-        for number, (value, label) in enumerate(zip(HOSTILE_VALUES, HOSTILE_LABELS, strict=True)):
-            entries = [SeriesEntry(HOSTILE, labels={"of": label})]
-            made = encode_batch(
-                entries, resource, Who("hostile", f"h{self.field.seed}"), base_ms=now_ms, series=[0], delta_ms=[0],
-                value=[value], sequence=2 * number + 1,
-            )  # fmt: skip
-            self._publish(b"hostile", made)
-            far = encode_batch(
-                entries, resource, Who("hostile", f"h{self.field.seed}"), base_ms=YEAR_9999_MS, series=[0],
-                delta_ms=[0], value=[1.0], sequence=2 * number + 2,
-            )  # fmt: skip
-            self._publish(b"hostile", far)
+    def _do_hostile(self, step: Step) -> int:
+        records = list(payloads.hostile(self._boot(), time.time_ns() // 1_000_000))
+        for value in records:
+            self._publish(b"hostile", value)
         self._recover()
+        return len(records)
 
-    def _do_ports(self, step: Step) -> None:
+    def _do_flood(self, step: Step) -> int:
+        """More series than a worker keeps: those beyond are counted together, so that the sum stays true."""
+        for value in payloads.flood(self._boot(), time.time_ns() // 1_000_000, step.count):
+            self._publish(b"flood", value)
+        self.field.flooded += step.count
+        self._recover()
+        return step.count
+
+    def _boot(self) -> str:
+        return f"h{self.rng.getrandbits(32):08x}"
+
+    def _do_registry(self, step: Step) -> int:
+        """A registry that goes away: what its records name is known already, and goes on. Then a worker dies, and whoever
+        takes over what it held cannot learn it again before the registry is back; nothing is lost meanwhile."""
+        field = self.field
+        source = field.load.framed(f"framed-{self._boot()}", SCHEMA_ID)
+        burst(source, 20, 0)
+        field.until("the question for the schema", lambda: field.registry.asked > 0)
+        self._recover()
+        ends = len(field.ends)
+        field.registry.down()
+        burst(source, 20, 0)
+        self._recover()
+        if len(field.ends) > ends:
+            raise Unexpected(f"{Unexpected.__doc__}: a worker ended although it knew the schema")
+        held = self._victim(step.target)
+        field.kill(step.target)
+        burst(source, 20, 0)
+        field.during(step.seconds)
+        since = time.monotonic()
+        field.registry.up()
+        self._recover(since, held)
+        return 2
+
+    def _do_cut(self, step: Step) -> int:
+        """A worker to and from whom nothing passes for a while, one way or both; what was held back arrives afterwards."""
+        name, _, direction = step.target.partition("=")
+        field = self.field
+        self._restarted(name, {"TOCSIN_BOOTSTRAP": field.detour.bootstrap})
+        held, since = self._victim(name), time.monotonic()
+        field.detour.cut(*(("up", "down") if direction == "both" else (direction,)))
+        way = Way(field, since, held)
+        self._meanwhile(step.seconds, way)
+        field.detour.heal()
+        self._arrive(way)
+        return 1
+
+    def _do_slow_link(self, step: Step) -> int:
+        """A source behind a slow, narrow link that breaks each second: everything that it sends arrives, once."""
+        field, ends = self.field, time.monotonic() + step.seconds
+        before, sent = field.detour.broken, 0
+        field.detour.slow(LINK_DELAY_S, LINK_BYTES_PER_S)
+        source = field.load.far(field.detour.bootstrap, f"vehicle-{self._boot()}")
+        while time.monotonic() < ends:
+            burst(source, 20, 0)
+            sent += 20
+            field.during(1.0)
+            field.detour.break_off()
+        field.detour.heal()
+        field.until("what the vehicle sent", lambda: source.stats.delivered >= sent)
+        self._recover()
+        broken = field.detour.broken - before
+        if not broken:
+            raise Unexpected(f"{Unexpected.__doc__}: no connection was broken")
+        return broken
+
+    def _do_skew(self, step: Step) -> int:
+        """A worker whose clock is wrong from its start, or set while it works; then one that is right takes over."""
+        name, _, clock = step.target.partition("=")
+        self._restarted(name, {"PROOF_CLOCK": clock, "PYTHONPATH": f"{SKEWED}{os.pathsep}{ROOT}"})
+        self._meanwhile(step.seconds, Way(self.field))
+        held, since = self._victim(name), time.monotonic()
+        self.field.kill(name)
+        self._recover(since, held)
+        return 1
+
+    def _restarted(self, name: str, own: Mapping[str, str]) -> None:
+        """End a worker in good order; it starts again with settings of its own, and holds something."""
+        field = self.field
+        field.resting.add(name)
+        os.kill(field.workers.pid(name), signal.SIGTERM)
+        field.until(f"the end of {name}", lambda: name not in field.workers.names)
+        field.start(name, own=own)
+        field.resting.discard(name)
+        field.until("all at work again", field.at_work)
+
+    def _meanwhile(self, seconds: float, way: Way) -> None:
+        """Let it run for so long, and note what arrives."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            self.field.tend()
+            way.open()
+
+    def _do_starve(self, step: Step) -> int:
+        """A worker that may open no more files or connections, has no more memory, or gets a fifth of a processor."""
+        name, _, what = step.target.partition("=")
+        held, since = self._victim(name), time.monotonic()
+        process = psutil.Process(self.field.workers.pid(name))
+        limits = {"files": psutil.RLIMIT_NOFILE, "memory": psutil.RLIMIT_AS}
+        if what == "processor":
+            self._slowed(process, step.seconds)
+            self._recover()
+            return 1
+        kind = limits[what]
+        before = process.rlimit(kind)
+        process.rlimit(kind, (process.num_fds() if what == "files" else process.memory_info().vms, before[1]))
+        way = Way(self.field, since, held)
+        self._meanwhile(step.seconds, way)
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended itself, which is as good
+            process.rlimit(kind, before)
+        self._arrive(way)
+        return 1
+
+    def _slowed(self, process: psutil.Process, seconds: float) -> None:
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            process.suspend()
+            self.field.during(SUSPENDED_S)
+            process.resume()
+            self.field.during(SUSPENDED_S / 4)
+
+    def _do_full_disk(self, step: Step) -> int:
+        """A broker that can write no byte more, until it gives up; then it is started again with room."""
+        cluster = self.field.cluster
+        node, since = cluster.leader(topics.TELEMETRY, int(step.target)), time.monotonic()
+        psutil.Process(cluster.nodes[node].pid).rlimit(psutil.RLIMIT_FSIZE, (FULL_BYTES, FULL_BYTES))
+        way = Way(self.field, since, range(PARTITIONS))
+        self.field.until(f"the end of broker {node}", lambda: node not in cluster.running)
+        self._arrive(way)
+        cluster.start(node)
+        self.field.until("all copies in sync", cluster.healed)
+        return 1
+
+    def _do_ports(self, step: Step) -> int:
         """A worker listens on its health port, on loopback, and nowhere else."""
         for name in self.field.workers.names:
             found = psutil.Process(self.field.workers.pid(name)).net_connections()
             listening = {(c.laddr.ip, c.laddr.port) for c in found if c.status == psutil.CONN_LISTEN}
             if listening - {("127.0.0.1", self.field.ports[name])}:
                 raise Unexpected(f"{Unexpected.__doc__}: {name} listens on {sorted(listening)}")
+        return len(WORKERS)
 
-    def _publish(self, key: bytes, value: bytes) -> None:
-        producer = Producer({"bootstrap.servers": self.field.cluster.bootstrap, "acks": "all"})
+    def _publish(self, key: bytes, value: bytes, codec: str = "none") -> None:
+        producer = Producer(
+            {
+                "bootstrap.servers": self.field.cluster.bootstrap,
+                "acks": "all",
+                "compression.type": codec,
+                "message.max.bytes": 8 << 20,
+            }
+        )
         producer.produce(topics.TELEMETRY, value, key, self.rng.randrange(PARTITIONS))
         producer.flush(30)

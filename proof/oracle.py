@@ -12,13 +12,13 @@ import dataclasses
 import io
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import fastavro
 import numpy as np
 
-from demo.audit import TOPICS, Audit, TopicReader, Verdict, load
+from demo.audit import TOPICS, Audit, TopicReader, load
 from demo.ledger import WINDOW_MS, Cell, Cells, NotAnInteger, add, cells_of
 from demo.pages import Log
 from demo.wire import NotARecord, body, read_batch
@@ -29,10 +29,13 @@ from schemas import codec
 TOOLS = f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}"
 CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 IDLE_MS = 4_000
-FOREIGN_MAX_S = 120.0
+FOREIGN_MAX_S = 300.0
+KEPT_MS = 30 * 60_000  # of event time for which each revision is remembered; final rows are remembered for good
 RECORDS = ("alerts", "incidents", "slo.status")
-FINAL, CORRECTION = 4, 8
-ROLLUPS = load("rollup_batch.avsc")
+PARTIALS = "telemetry.partials"
+LATE, SLO, FINAL, CORRECTION = 1, 2, 4, 8  # bits of a row's flags
+FIXED = 2**20  # of one event in `total`
+ROLLUPS, PARTIAL = load("rollup_batch.avsc"), load("partial_batch.avsc")
 _ESCAPED = re.compile(rb"\\x([0-9A-F]{2})")
 
 
@@ -45,10 +48,13 @@ class Revisions:
     said: dict[tuple[bytes, int, int], tuple[int, ...]] = dataclasses.field(default_factory=dict)
     broken: list[str] = dataclasses.field(default_factory=list)
     rows: int = 0
+    newest_ms: int = 0
+    _forgotten_ms: int = 0
 
     def row(self, definition: bytes, start_ms: int, revision: int, flags: int, said: tuple[int, ...]) -> None:
         """Take in one row, in the order of the log. `said`: count, sum, fingerprint."""
         self.rows += 1
+        self._forget(start_ms)
         cell = (definition, start_ms)
         before = self.said.setdefault((definition, start_ms, revision), said)
         if before != said:
@@ -61,26 +67,47 @@ class Revisions:
                 self.broken.append(f"revision {revision} of {start_ms} is provisional after a final one")
             self.seen[cell] = (revision, flags, said[0])
 
+    def _forget(self, start_ms: int) -> None:
+        """What single revisions said of windows long over, now and then: a run of any length takes the room of its cells."""
+        self.newest_ms = max(self.newest_ms, min(start_ms, self.newest_ms + KEPT_MS) if self.newest_ms else start_ms)
+        if self.newest_ms > self._forgotten_ms + 2 * KEPT_MS:
+            self._forgotten_ms = self.newest_ms - KEPT_MS
+            self.said = {key: said for key, said in self.said.items() if key[1] >= self._forgotten_ms}
+
 
 class Watch:
     """Everything that has come out, taken in as it comes."""
 
     def __init__(self, bootstrap: str) -> None:
         self.audit, self.log, self.revisions = Audit(), Log(), Revisions()
-        self._reader = TopicReader(bootstrap, [*TOPICS, *RECORDS], from_beginning=True)
+        self._followed: dict[bytes, dict[int, int]] = {}  # SLO group -> pane -> events counted so far
+        self._reader = TopicReader(bootstrap, [*TOPICS, *RECORDS, PARTIALS], from_beginning=True)
 
     def poll(self, timeout_s: float = 0.05) -> int:
         """Take in what is there; how many messages."""
         found = self._reader.poll(2_000, timeout_s)
         for topic, _, _, value in found:
-            if topic not in TOPICS:
+            if topic == PARTIALS:
+                for group, pane_ms, total in groups_of(value):
+                    if group in self._followed:
+                        panes = self._followed[group]
+                        panes[pane_ms] = max(panes.get(pane_ms, 0), total)
+            elif topic not in TOPICS:
                 self.log.apply(codec.decode(value))
-                continue
-            self.audit.read(topic, value)
+            else:
+                self.audit.read(topic, value)
             if topic == "telemetry.rollups":
                 for row in rows_of(value):
                     self.revisions.row(*row)
         return len(found)
+
+    def follow(self, group: bytes) -> None:
+        """Count the events of that SLO group, by its canonical definition, as they are taken in."""
+        self._followed[group] = {}
+
+    def counted(self, group: bytes) -> int:
+        """How many events of that group have been taken in."""
+        return sum(self._followed[group].values())
 
     def close(self) -> None:
         """Leave."""
@@ -90,21 +117,32 @@ class Watch:
 def rows_of(value: bytes) -> Iterator[tuple[bytes, int, int, int, tuple[int, ...]]]:
     """(definition, start, revision, flags, (count, whole sum, fingerprint)) of each ten-second row of a rollup batch."""
     batch: Any = fastavro.schemaless_reader(io.BytesIO(value[body(value) :]), ROLLUPS, None)
-    if batch["window_ms"] != WINDOW_MS:
-        return
-    cells: Mapping[str, Any] = batch["cells"]
-    columns = [
-        np.frombuffer(cells[name], dtype).tolist() for name, dtype in COLUMNS.items() if name != "definition_bytes"
-    ]
+    if batch["window_ms"] == WINDOW_MS:
+        names = ("pane_ms", "revision", "flags", "count", "sum_whole", "fingerprint")
+        for definition, (start, revision, flags, *said) in _rows(batch["cells"], names):
+            yield definition, start, revision, flags, tuple(said)
+
+
+def groups_of(value: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(definition, pane, events so far in that pane) of each row of a partial batch that is an SLO group's."""
+    batch: Any = fastavro.schemaless_reader(io.BytesIO(value[body(value) :]), PARTIAL, None)
+    for definition, (pane_ms, flags, total) in _rows(batch["cells"], ("pane_ms", "flags", "total")):
+        if flags & SLO and not flags & LATE:
+            yield definition, pane_ms, total // FIXED
+
+
+def _rows(cells: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[bytes, tuple[int, ...]]]:
+    """Each row's definition and named columns."""
+    columns = [np.frombuffer(cells[name], COLUMNS[name]).tolist() for name in names]
     begin = 0
-    for start, revision, flags, count, whole, fingerprint, end in zip(*columns, strict=True):
-        yield cells["definition_bytes"][begin:end], start, revision, flags, (count, whole, fingerprint)
+    for end, *row in zip(np.frombuffer(cells["definition_end"], "<i4").tolist(), *columns, strict=True):
+        yield cells["definition_bytes"][begin:end], tuple(row)
         begin = end
 
 
 COLUMNS = {
-    "pane_ms": "<i8", "revision": "<i4", "flags": "u1", "count": "<i8", "sum_whole": "<i8", "fingerprint": "<u8",
-    "definition_end": "<i4", "definition_bytes": "",
+    "pane_ms": "<i8", "revision": "<i4", "flags": "u1", "count": "<i8", "sum_whole": "<i8", "total": "<i8",
+    "fingerprint": "<u8",
 }  # fmt: skip
 
 
@@ -118,11 +156,6 @@ def bounds(sent: Cells, unknown: Cells, found: Cells) -> list[str]:
         if not least <= out <= most:
             wrong.append(f"{key}: {out} found, {least} to {most} sent")
     return wrong
-
-
-def totals(verdict: Verdict) -> dict[str, int]:
-    """Lost and doubled, as a row of the report says it: what was invented or altered is counted under doubled."""
-    return {"lost": verdict.lost, "doubled": verdict.doubled + verdict.invented + verdict.altered}
 
 
 def unescape(line: bytes) -> bytes:

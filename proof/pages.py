@@ -15,6 +15,7 @@ back-off that bounds repeats is written here from its documentation.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from demo.ideal import Life
@@ -171,7 +172,7 @@ def repeats(requests: Iterable[Request], faults: Spans) -> tuple[list[str], int]
         budget = allowed((sent[-1].at_ms - sent[0].at_ms) / 1000) + 2 * len(hurt)
         if len(sent) > budget:
             wrong.append(f"P7: {len(sent)} requests to {channel} for {name}, {budget} are allowed")
-        for before, one in zip(sent, sent[1:], strict=False):
+        for before, one in itertools.pairwise(sent):
             again += before.taken
             excused = any(begin <= one.at_ms and end + SETTLES_MS >= before.at_ms for begin, end in hurt)
             if before.taken and before.status in TAKEN and not excused:

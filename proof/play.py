@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -17,24 +19,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from demo.audit import Difference
-from demo.ledger import WINDOW_MS, Cells
+from demo.ledger import WINDOW_MS
 from demo.pages import Page
 from demo.workers import ROOT
 from proof import controls, intent, oracle, stock_faust
 from proof.faults import NOT_DONE, Row, rows
-from proof.field import HOSTILE, Field, NotInTime
+from proof.field import Field, NotInTime, judged
 from proof.intent import burst
 from proof.nemesis import Nemesis, Unexpected
-from proof.report import Report, Result
+from proof.report import Report, Result, into, joined
 from streams import topics
 
 RESULTS = ROOT / "bench" / "results" / "chaos.json"
-CONTROLS = RESULTS.with_name("controls.json")
 CONTROL_ROWS = ("21",)  # records again: without them there is nothing that dedupe could be off for
 PAGE = ROOT / "docs" / "reliability.md"
 GOOD, BAD = 100, 60
 SHOWN = 5
 LAST_MAX_S = 40.0
+PATIENCE_S, LONG_PATIENCE_S = 90.0, 240.0  # for anything that must come
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class Order:
     page: bool = False
     controls: bool = False  # all controls, beside one row
 
+    @property
+    def form(self) -> str:
+        """As the file of results names it."""
+        return "controls" if self.controls else "long" if self.long else "short"
+
 
 def say(text: str) -> None:
     """Progress, apart from the table."""
@@ -59,32 +66,33 @@ def play(order: Order) -> Report:
     """One run. Its files stay when it fails."""
     directory = Path(tempfile.mkdtemp(prefix="tocsin-proof-"))
     begun = time.monotonic()
-    with Field(directory, order.seed, order.rate) as field:
+    with Field(directory, order.seed, order.rate, LONG_PATIENCE_S if order.long else PATIENCE_S) as field:
         say(f"three brokers and two workers after {time.monotonic() - begun:.0f} s; seed {order.seed}")
         results = []
         for number, row in enumerate(rows(order.seed, order.long)):
             if not order.only or row.number in order.only:
                 results.append(play_row(field, row, f"row-{number}", order.seed + number))
-                say(
-                    f"{time.monotonic() - begun:4.0f} s  {' | '.join(results[-1].cells())} {list(results[-1].wrong) or ''}"
-                )
+                wrong = results[-1].wrong
+                say(f"{time.monotonic() - begun:4.0f} s  {' | '.join(results[-1].cells())} {list(wrong) or ''}")
         results = blamed(results, settled(field))
-        seen, checks, wrong = last_checks(field, order.seed)
-        wrong += page_checks(field)
+        wrong = page_checks(field)
+        seen, checks, more = last_checks(field, order.seed)
         if order.long or order.controls:
             seen += long_controls(field, order.seed)
     report = Report(
-        order.seed, order.long, round(time.monotonic() - begun, 1), results, seen, checks, wrong, dict(NOT_DONE)
-    )
+        order.seed, order.long, round(time.monotonic() - begun, 1), joined(results), seen, checks, [*wrong, *more],
+        dict(NOT_DONE),
+    )  # fmt: skip
     print(report.table(), flush=True)
+    say(" ".join(f"{name}={value}" for name, value in checks.items()))
     if order.controls or not order.only:
-        report.write(CONTROLS if order.controls else RESULTS)
+        report.write(RESULTS, order.form)
     if order.page:
-        report.into(PAGE, "controls" if order.controls else "chaos")
+        into(PAGE, RESULTS)
     if report.good:
         shutil.rmtree(directory, ignore_errors=True)
     else:
-        say(f"FAILED: {wrong}; logs of workers and brokers: {directory}")
+        say(f"FAILED: {report.why()}; logs of workers and brokers: {directory}")
     return report
 
 
@@ -92,24 +100,26 @@ def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
     """Storm, heal, and wait until work goes on and the page is there. What was lost is judged at the end, by window."""
     nemesis, wrong, begun_ms = Nemesis(field, seed), [], time.time_ns() // 1_000_000
     sent, known_false, repeated = field.load.acknowledged, set(field.pages()[1]), field.repeated()
-    failing = field.load.client(service)
+    failing = field.load.failing(service)
     if row.pages:
         burst(failing, GOOD, 0)
         field.during(0.5)
-    try:
-        for number, step in enumerate(row.steps):
-            if row.pages and number == 0:
-                burst(failing, 0, BAD)
+        burst(failing, 0, BAD)
+    for step in row.steps:
+        try:
             nemesis.act(step)
+        except (NotInTime, Unexpected) as error:
+            wrong.append(f"{step}: {error}")
+            field.heal()
+    try:
         field.heal()
         if row.pages:
-            field.until(f"the page of {service}", lambda: any(came(page) for page in pages_of(field, service)))
-    except (NotInTime, Unexpected) as error:
+            field.until(f"the page of {service}", lambda: any(came(page) for page in field.pages([service])[0]))
+    except NotInTime as error:
         wrong.append(str(error))
-        field.heal()
     unaccounted = field.unaccounted()
     wrong += [f"{unaccounted:.0f} measurements unaccounted for"] if unaccounted else []
-    mine = pages_of(field, service)
+    mine, _ = field.pages([service])
     if row.pages and not mine:
         wrong.append("no page was expected: the row has nothing to lose")
     return Result(
@@ -122,11 +132,6 @@ def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
 def came(page: Page) -> bool:
     """Whether it was delivered."""
     return page.delivered_ms is not None
-
-
-def pages_of(field: Field, service: str) -> list[Page]:
-    """Pages that the mathematics asks for, of one service."""
-    return [page for page in field.pages()[0] if dict(page.expected.group).get("service") == service]
 
 
 def blamed(results: Sequence[Result], differences: Sequence[Difference]) -> list[Result]:
@@ -162,11 +167,6 @@ def settled(field: Field) -> Sequence[Difference]:
         return field.verdict().differences
 
 
-def judged(cells: Cells) -> Cells:
-    """Without the hostile numbers."""
-    return {key: cell for key, cell in cells.items() if key[0][0] != HOSTILE}
-
-
 def long_controls(field: Field, seed: int) -> list[controls.Control]:
     """Those that take minutes."""
     say("controls that take their time: an election that is not clean, stock Faust")
@@ -180,7 +180,7 @@ def last_checks(field: Field, seed: int) -> tuple[list[controls.Control], dict[s
     """Controls, and what is judged of the whole run."""
     say("controls, and the raw topic read by Kafka's own consumer")
     with field.quiet():
-        truth = field.load.ledger.snapshot()
+        truth = field.load.truth()
         late = judged(field.watch.audit.late())
         seen = controls.in_books(truth, field.found(), late, seed)
         values = oracle.foreign(field.cluster.bootstrap, topics.TELEMETRY)
@@ -190,9 +190,12 @@ def last_checks(field: Field, seed: int) -> tuple[list[controls.Control], dict[s
         field.load.journal.sync()
         books = intent.read(field.directory / "journal.tsv")
     differing = [key for key in raw.keys() | truth.keys() if raw.get(key) != truth.get(key)]
-    revisions = field.watch.revisions
+    revisions, crashes = field.watch.revisions, sum(code == -signal.SIGKILL for _, code in field.ends)
     wrong = [f"ledger and raw topic differ in {len(differing)} cells"] if differing else []
     wrong += revisions.broken[:SHOWN]
+    counted, series = field.flood()
+    if counted != field.flooded or (field.flooded and series >= field.flooded):
+        wrong.append(f"of {field.flooded} measurements of the flood {counted} were counted, in {series} series")
     wrong += [f"{len(books.unknown)} batches of unknown fate"] if books.unknown else []
     seen += [controls.commit_first(field.cluster.bootstrap), controls.acks_one(field.cluster)]
     return (
@@ -201,7 +204,10 @@ def last_checks(field: Field, seed: int) -> tuple[list[controls.Control], dict[s
             "cells_by_foreign_reader": len(raw), "cells_differing": len(differing), "unreadable_records": unreadable,
             "rollup_rows_judged": revisions.rows, "revisions_broken": len(revisions.broken),
             "batches_intended": len(books.intended), "batches_unknown": len(books.unknown),
-            "worker_kills": field.workers.kills, "broker_kills": field.cluster.kills,
+            "worker_kills": field.kills, "broker_kills": field.cluster.kills,
+            "ends_by_themselves": len(field.ends) - crashes, "measurements": field.load.acknowledged,
+            "never_sent_as_buffers_were_full": field.load.given_up,
+            "memory_of_this_process_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
         },
         wrong,
     )  # fmt: skip

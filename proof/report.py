@@ -1,32 +1,28 @@
 """Report: what each row cost, as JSON, as a table, and as an exit code.
 
-What: `Result` of a row, `Report` of a run, written to bench/results/chaos.json. Why: the promise is a number. It refuses
-to pass a run in which a control was not seen, or a row was not done.
+What: `Result` of a row, `Report` of a run, kept in bench/results/chaos.json by form and seed. Why: the promise is a
+number. It refuses to pass a run in which a control was not seen, or a row was not done.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from bench.results import machine
+from local.kafka import KAFKA_VERSION
 from proof.controls import Control
 
 HEAD = (
-    "row",
-    "what",
-    "faults",
-    "events",
-    "lost",
-    "doubled",
-    "missed",
-    "false",
-    "twice",
-    "recovery p50/max s",
-    "page max s",
-)
-MARKS = "<!-- {0}: begin -->", "<!-- {0}: end -->"
+    "row", "what", "faults", "events", "lost", "doubled", "missed", "false", "twice", "recovery p50 / p95 / max s",
+    "page p99 s",
+)  # fmt: skip
+BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
+SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
@@ -35,9 +31,15 @@ def quantile(values: Sequence[float], share: float) -> float | None:
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) if ordered else None
 
 
+def quantiles(values: Sequence[float]) -> dict[str, float | None]:
+    """Those that the report shows, by name."""
+    return {name: quantile(values, share) for name, share in SHARES.items()}
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Result:
-    """A row. `wrong`: anything else that must not be, in words; times in s."""
+    """A row. `recovered_s`: of each kill and partition, from the kill until something sent after it came out; `pages_s`:
+    of each page, from when it could be known. `wrong`: anything else that must not be, in words."""
 
     row: str
     name: str
@@ -62,23 +64,40 @@ class Result:
     def json(self) -> dict[str, object]:
         """With quantiles in the place of values."""
         found = dataclasses.asdict(self)
-        for name in ("recovered_s", "pages_s"):
-            values = found.pop(name)
-            found[name] = {f"p{int(share * 100)}": quantile(values, share) for share in (0.5, 0.95, 0.99)} | {
-                "max": quantile(values, 1.0)
-            }
-        return found
+        return found | {name: quantiles(found[name]) for name in ("recovered_s", "pages_s")}
 
     def cells(self) -> tuple[str, ...]:
         """As the table has it."""
-        recovery = (
-            "-" if not self.recovered_s else f"{quantile(self.recovered_s, 0.5)} / {quantile(self.recovered_s, 1.0)}"
-        )
-        page = quantile(self.pages_s, 1.0)
-        return (
-            self.row, self.name, str(self.faults), f"{self.events:,}", str(self.lost), str(self.doubled), str(self.missed),
-            str(self.false_pages), str(self.repeated_pages), recovery, "-" if page is None else str(page),
+        return cells(self.json())
+
+
+def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """A line of the table, from a row's JSON form."""
+    back, page = row["recovered_s"], row["pages_s"]["p99"]
+    recovery = "-" if back["max"] is None else f"{back['p50']} / {back['p95']} / {back['max']}"
+    return (
+        row["row"], row["name"], f"{row['faults']:,}", f"{row['events']:,}",
+        *(str(row[name]) for name in ("lost", "doubled", "missed", "false_pages", "repeated_pages")),
+        recovery, "-" if page is None else str(page),
+    )  # fmt: skip
+
+
+def joined(results: Sequence[Result]) -> list[Result]:
+    """One for each number of a row, in order of their first: what was played more than once, in sum."""
+    found: dict[str, Result] = {}
+    for one in results:
+        before = found.get(one.row)
+        if before is None:
+            found[one.row] = one
+            continue
+        found[one.row] = dataclasses.replace(
+            before, faults=before.faults + one.faults, events=before.events + one.events, lost=before.lost + one.lost,
+            doubled=before.doubled + one.doubled, missed=before.missed + one.missed,
+            false_pages=before.false_pages + one.false_pages, repeated_pages=before.repeated_pages + one.repeated_pages,
+            recovered_s=[*before.recovered_s, *one.recovered_s], pages_s=[*before.pages_s, *one.pages_s],
+            wrong=[*before.wrong, *one.wrong],
         )  # fmt: skip
+    return list(found.values())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -99,31 +118,73 @@ class Report:
         """Whether everything held, and every control was seen."""
         return not self.wrong and all(one.good for one in self.results) and all(one.passed for one in self.controls)
 
-    def write(self, path: Path) -> None:
-        """As JSON."""
-        facts = dataclasses.asdict(self) | {
-            "good": self.good,
-            "results": [one.json() for one in self.results],
-            "controls": [dataclasses.asdict(one) | {"seen": one.seen} for one in self.controls],
-        }
-        path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    def why(self) -> list[str]:
+        """What did not hold, in words."""
+        rows = [f"row {one.row}: {list(one.wrong) or one.cells()}" for one in self.results if not one.good]
+        return [*self.wrong, *rows, *(f"control not seen: {one.name}" for one in self.controls if not one.passed)]
 
-    def into(self, page: Path, name: str = "chaos") -> None:
-        """Put the tables between the page's marks of that name; under "controls", those alone."""
-        begin, end = (mark.format(name) for mark in MARKS)
-        head, _, rest = page.read_text(encoding="utf-8").partition(begin)
-        _, _, tail = rest.partition(end)
-        form = "controls alone" if name == "controls" else "long form" if self.long else "short form"
-        said = f"Seed {self.seed}, {form}, {self.seconds:.0f} s."
-        tables = self.controls_table() if name == "controls" else self.table()
-        page.write_text(f"{head}{begin}\n{said}\n\n{tables}\n{end}{tail}", encoding="utf-8")
+    def json(self) -> dict[str, Any]:
+        """The whole of it."""
+        everything = joined([dataclasses.replace(one, row="all", name="all rows") for one in self.results])
+        facts = {name: value for name, value in machine().items() if name != "peers"}
+        return dataclasses.asdict(self) | {
+            "good": self.good,
+            "measured": dt.datetime.now(dt.UTC).date().isoformat(),
+            "machine": facts | {"broker": f"Apache Kafka {KAFKA_VERSION}, three nodes, embedded"},
+            "results": [one.json() for one in self.results],
+            "all": everything[0].json() if everything else None,
+            "controls": [dataclasses.asdict(one) | {"seen": one.seen, "said": one.said} for one in self.controls],
+        }
+
+    def write(self, path: Path, form: str = "") -> None:
+        """Into the file, in the place of an older run of the same form and seed."""
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        of_form = known.setdefault(form or ("long" if self.long else "short"), {})
+        of_form[str(self.seed)] = self.json()
+        path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     def table(self) -> str:
-        """For people, and for docs/reliability.md."""
-        lines = [HEAD, ("---",) * len(HEAD), *(one.cells() for one in self.results)]
-        text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return f"{text}\n\n{self.controls_table()}"
+        """For people."""
+        return table(self.json())
 
-    def controls_table(self) -> str:
-        """Wrongs on purpose, and what the oracle said of each."""
-        return "\n".join(["| control | lost | doubled | |", "|---|---|---|---|", *(one.row for one in self.controls)])
+
+def table(run: Mapping[str, Any]) -> str:
+    """Rows and controls of one run's JSON form."""
+    rows = [*run["results"], *([run["all"]] if run["all"] else [])]
+    lines = [HEAD, ("---",) * len(HEAD), *(cells(row) for row in rows)]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{text}\n\n{controls_table(run)}"
+
+
+def controls_table(run: Mapping[str, Any]) -> str:
+    """Wrongs on purpose, and what the oracle said of each."""
+    rows = [f"| {one['name']} | {one['lost']:,} | {one['doubled']:,} | {one['said']} |" for one in run["controls"]]
+    return "\n".join(["| control | lost | doubled | |", "|---|---|---|---|", *rows])
+
+
+def said(form: str, run: Mapping[str, Any]) -> str:
+    """One line about a run."""
+    checks, of = run["checks"], run["machine"]
+    return (
+        f"Seed {run['seed']}, {form} form, {run['measured']}, {run['seconds']:,.0f} s, "
+        f"{checks['measurements']:,} measurements, {checks['worker_kills']} kills of workers and "
+        f"{checks['broker_kills']} of brokers: {'everything held' if run['good'] else 'IT DID NOT HOLD'}. "
+        f"{of['cores']} cores, {of['broker']}, Python {of['python']}."
+    )
+
+
+def into(page: Path, results: Path) -> None:
+    """Put what the file of results says between the page's marks: of each form a line for each seed, then the tables of the
+    least seed."""
+    known = json.loads(results.read_text(encoding="utf-8"))
+    parts = []
+    for form in ("short", "long"):
+        runs = [run for _, run in sorted(known.get(form, {}).items(), key=lambda item: int(item[0]))]
+        if runs:
+            parts += [*(f"* {said(form, run)}" for run in runs), "", f"Seed {runs[0]['seed']}:", "", table(runs[0]), ""]
+    for _, run in sorted(known.get("controls", {}).items(), key=lambda item: int(item[0])):
+        parts += [f"All controls, seed {run['seed']}, {run['measured']}:", "", controls_table(run), ""]
+    text = page.read_text(encoding="utf-8")
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    page.write_text(f"{head}{BEGIN}\n" + "\n".join(parts).rstrip() + f"\n{END}{tail}", encoding="utf-8")

@@ -45,6 +45,14 @@ class BrokerUnreachable(TopicsUnavailable):
 
 #: librdkafka's own codes for that: no transport, all brokers down, timed out.
 NOBODY = frozenset({-195, -187, -185})
+#: A group's coordinator is loading, or not known, or has just become another.
+NOT_YET = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,12 +137,21 @@ def ensure(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
 
 
 def _wait_for_coordinator(bootstrap: str) -> None:
-    """A fresh broker makes its offsets topic when it is first asked about a group; a worker that asks first is slow."""
+    """A fresh broker makes its offsets topic when it is first asked about a group; a worker that asks first is slow. In a
+    cluster of several it is elsewhere for a moment, or not loaded yet."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "tocsin.topics", "log_level": 0})
+    deadline = time.monotonic() + TIMEOUT_S
     try:
-        consumer.committed([TopicPartition(TELEMETRY, 0)], timeout=TIMEOUT_S)
-    except KafkaException as error:
-        raise TopicsUnavailable(f"broker {bootstrap}: no group coordinator: {error.args[0].str()}") from error
+        while True:
+            try:
+                consumer.committed([TopicPartition(TELEMETRY, 0)], timeout=TIMEOUT_S)
+            except KafkaException as error:
+                kind = error.args[0]
+                if kind.code() not in NOT_YET or time.monotonic() > deadline:
+                    raise TopicsUnavailable(f"broker {bootstrap}: no group coordinator: {kind.str()}") from error
+                time.sleep(SHOWN_POLL_S)
+            else:
+                return
     finally:
         consumer.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from proof.faults import NOT_DONE, WORKERS, rows
 from proof.nemesis import Nemesis
 from streams import crash
@@ -22,7 +24,17 @@ def test_every_action_is_known_and_every_crash_point_exists() -> None:
                 crash.points("merge", point, lambda: None)
 
 
-def test_the_long_form_kills_hundreds_and_no_row_is_both_done_and_not() -> None:
-    long = rows(1, True)
-    assert sum(step.action in ("kill", "crash", "kill_all", "kill_leader") for row in long for step in row.steps) >= 300
-    assert not {row.number for row in long} & set(NOT_DONE)
+DEATHS = {"kill": 1, "crash": 2, "kill_all": 2, "kill_leader": 1}
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_the_long_form_kills_hundreds(seed: int) -> None:
+    steps = [step for row in rows(seed, True) for step in row.steps]
+    assert sum(DEATHS.get(step.action, 0) for step in steps) >= 300
+    assert any(step.action == "crash" and "=notify." in step.target for step in steps)
+
+
+def test_no_row_is_both_done_and_not_and_the_long_form_has_all_of_the_short_one() -> None:
+    long, short = ({row.number for row in rows(1, form)} for form in (True, False))
+    assert not long & set(NOT_DONE)
+    assert short <= long

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from proof.controls import Control
-from proof.report import Report, Result, quantile
+from proof.report import Report, Result, into, joined, quantile
 
 ROW = Result("1", "kill", 7, 0, 3, 1_000, 0, 0, 0, 0, 0, (1.0, 2.0, 3.0), (0.5,))
-REPORT = Report(7, False, 60.0, (ROW,), (Control("dropped", 1, 0),), {}, (), {})
+CHECKS: dict[str, object] = {"measurements": 1_000, "worker_kills": 3, "broker_kills": 1}
+REPORT = Report(7, False, 60.0, (ROW,), (Control("dropped", 1, 0),), CHECKS, (), {})
 
 
 def test_a_run_in_which_everything_held() -> None:
     assert REPORT.good
-    assert "| 1 | kill | 3 | 1,000 | 0 | 0 | 0 | 0 | 0 | 2.0 / 3.0 | 0.5 |" in REPORT.table()
+    assert "| 1 | kill | 3 | 1,000 | 0 | 0 | 0 | 0 | 0 | 2.0 / 3.0 / 3.0 | 0.5 |" in REPORT.table()
 
 
 @pytest.mark.parametrize("field", ["lost", "doubled", "missed", "false_pages", "repeated_pages"])
@@ -37,19 +38,50 @@ def test_anything_else_that_is_wrong_fails_the_run() -> None:
     assert not dataclasses.replace(REPORT, results=(dataclasses.replace(ROW, wrong=("x",)),)).good
 
 
-def test_the_file_has_quantiles(tmp_path: Path) -> None:
-    REPORT.write(tmp_path / "chaos.json")
-    found = json.loads((tmp_path / "chaos.json").read_text())
-    assert found["good"] is True
-    assert found["results"][0]["recovered_s"] == {"p50": 2.0, "p95": 3.0, "p99": 3.0, "max": 3.0}
+def test_what_was_wrong_is_said() -> None:
+    row = dataclasses.replace(ROW, wrong=("nobody died",))
+    report = dataclasses.replace(REPORT, results=(row,), controls=(Control("dropped", 0, 0),), wrong=("books",))
+    assert report.why() == ["books", "row 1: ['nobody died']", "control not seen: dropped"]
+
+
+def test_rounds_of_a_row_are_one_line_in_sum() -> None:
+    other = dataclasses.replace(ROW, row="2")
+    again = dataclasses.replace(ROW, faults=2, lost=1, recovered_s=(9.0,), wrong=("x",))
+    first, second = joined([ROW, other, again])
+    assert (first.faults, first.events, first.lost, list(first.wrong)) == (5, 2_000, 1, ["x"])
+    assert list(first.recovered_s) == [1.0, 2.0, 3.0, 9.0]
+    assert second == other
+
+
+def test_the_file_has_quantiles_and_keeps_other_forms_and_seeds(tmp_path: Path) -> None:
+    path = tmp_path / "chaos.json"
+    REPORT.write(path)
+    dataclasses.replace(REPORT, seed=8).write(path)
+    dataclasses.replace(REPORT, long=True, seconds=1.0).write(path)
+    dataclasses.replace(REPORT, long=True, seconds=2.0).write(path)
+    found = json.loads(path.read_text())
+    assert sorted(found["short"]) == ["7", "8"]
+    assert found["long"]["7"]["seconds"] == 2.0
+    run = found["short"]["7"]
+    assert run["good"] is True
+    assert run["results"][0]["recovered_s"] == {"p50": 2.0, "p95": 3.0, "p99": 3.0, "max": 3.0}
+    assert run["all"]["events"] == 1_000
+    assert "three nodes" in run["machine"]["broker"]
     assert quantile([], 0.5) is None
 
 
 def test_the_tables_are_put_between_the_marks(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
+    page, path = tmp_path / "page.md", tmp_path / "chaos.json"
     page.write_text("before\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nafter\n")
-    REPORT.into(page)
+    REPORT.write(path)
+    dataclasses.replace(REPORT, seed=10, wrong=("x",)).write(path)
+    dataclasses.replace(REPORT, long=True).write(path)
+    into(page, path)
     text = page.read_text()
-    assert text.startswith("before\n<!-- chaos: begin -->\nSeed 7, short form, 60 s.\n")
+    assert text.startswith("before\n<!-- chaos: begin -->\n* Seed 7, short form, ")
+    assert "60 s, 1,000 measurements, 3 kills of workers and 1 of brokers: everything held." in text
+    assert text.count("IT DID NOT HOLD") == 1
+    assert "* Seed 7, long form" in text
     assert text.endswith("| dropped | 1 | 0 | seen |\n<!-- chaos: end -->\nafter\n")
+    assert text.count("| 1 | kill |") == 2
     assert "old" not in text

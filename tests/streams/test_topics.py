@@ -5,6 +5,7 @@ import time
 import types
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from streams import topics
@@ -102,3 +103,34 @@ def test_an_unreachable_broker_is_an_answer(monkeypatch):
         topics.ensure("127.0.0.1:9", 2)
     with pytest.raises(topics.TopicsUnavailable, match=r"127\.0\.0\.1:9"):
         topics.drift("127.0.0.1:9", 2)
+
+
+class Coordinating:
+    """A consumer to whom a cluster that has just been made answers, in turn."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def committed(self, places, timeout):
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer is not None:
+            raise KafkaException(KafkaError(answer))
+        return places
+
+    def close(self):
+        """Nothing is open."""
+
+
+def test_a_coordinator_that_is_only_just_being_made_is_waited_for(monkeypatch):
+    found = Coordinating(KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, None)
+    monkeypatch.setattr(topics, "Consumer", lambda config: found)
+    topics._wait_for_coordinator("here:1")
+    assert found.answers == [None]
+
+
+@pytest.mark.parametrize("code", [KafkaError.NOT_COORDINATOR, KafkaError.GROUP_AUTHORIZATION_FAILED])
+def test_one_that_never_comes_or_must_not_be_asked_is_an_error(monkeypatch, code):
+    monkeypatch.setattr(topics, "Consumer", lambda config: Coordinating(code))
+    monkeypatch.setattr(topics, "TIMEOUT_S", 0.2)
+    with pytest.raises(topics.TopicsUnavailable, match="no group coordinator"):
+        topics._wait_for_coordinator("here:1")

@@ -1,0 +1,1 @@
+"""Skewed clocks: a directory to be put on the path of a worker."""
