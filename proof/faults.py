@@ -83,6 +83,7 @@ def once(rng: random.Random, long: bool) -> list[Row]:
         Row("19", "poison messages", (Step("poison", count=12),)),
         Row("21", "records again, shuffled", (Step("again", count=5),)),
         Row("16", "the pager hangs up, takes it and says 500, throttles", (Step("pager"),)),
+        Row("P5", "the pager is dead, the fallback is told", (Step("pager_dead", seconds=6.0),)),
         Row("5", "two of three brokers down", (Step("outage", seconds=20.0 if long else 3.0, count=2),)),
         Row("6", "all brokers down", (Step("outage", seconds=60.0 if long else 3.0, count=3),)),
         Row("7", "workers and brokers restarted in turn", (Step("rolling", count=3 if long else 1),)),

@@ -28,6 +28,8 @@ from streams import topics
 
 TOLD_S = 1.0  # between two services that fail, while somebody is to die as he tells of one
 PAGER_FAULTS = 5
+#: What does not touch workers or brokers: nothing that was taken may be sent again because of it.
+HARMLESS = frozenset({"pager", "pager_dead", "again", "poison", "hostile", "ports", "storm", "registry", "slow_link"})
 BOMB_MB = 64.0
 LINK_DELAY_S, LINK_BYTES_PER_S = 0.2, 8_000.0
 SUSPENDED_S = 0.2
@@ -53,7 +55,12 @@ class Nemesis:
 
     def act(self, step: Step) -> None:
         """Do it, and wait until measurements sent after it come out. Raises NotInTime, Unexpected."""
-        self.injected += self._actions[step.action](step)
+        begun_ms = time.time_ns() // 1_000_000
+        try:
+            self.injected += self._actions[step.action](step)
+        finally:
+            if step.action not in HARMLESS:
+                self.field.notes.faults.append((begun_ms, time.time_ns() // 1_000_000))
 
     def _recover(self, since: float = 0.0, held: Collection[int] = ()) -> None:
         """Wait until what is sent from now on comes out, of every partition."""
@@ -95,6 +102,7 @@ class Nemesis:
             if point.startswith("notify.") and any(stage == "notify" for stage, _ in mine):
                 burst(field.load.failing(f"told-{name}-{field.kills}-{bursts}"), 100, 60)
                 bursts += 1
+                field.acknowledge()
                 field.during(TOLD_S)
             field.tend()
         field.kills += 1
@@ -185,6 +193,14 @@ class Nemesis:
 
         self.field.until("all five faults of the pager", lambda: met() >= PAGER_FAULTS)
         return PAGER_FAULTS
+
+    def _do_pager_dead(self, step: Step) -> int:
+        """It takes nothing for a while, and somebody has to be told."""
+        pager = self.field.pager.pagerduty
+        pager.stays(Fault(0))
+        self.field.during(step.seconds)
+        pager.stays(None)
+        return 1
 
     def _do_storm(self, step: Step) -> int:
         """So many services begin to fail in the same moment; each has its page."""

@@ -29,6 +29,7 @@ BASE_S, MOST_S = 1.0, 60.0  # back-off: from half of base, doubled each time
 LATE_MAX_S = 20.0
 TAKEN = range(200, 300)
 
+Subject = tuple[str, tuple[tuple[str, str], ...]]  # SLO and group
 Spans = Sequence[tuple[int, int]]  # (from, to) in ms since epoch
 
 
@@ -116,12 +117,9 @@ def ends(requests: Iterable[Request], lives: Mapping[str, Life]) -> list[str]:
     return wrong
 
 
-def late(pages_s: Sequence[float], allowed_s: float) -> list[str]:
-    """P4: no page later than that, and none much before it can be known."""
-    wrong = [
-        f"P4: a page came after {late_s:.1f} s, {allowed_s:.0f} are allowed" for late_s in pages_s if late_s > allowed_s
-    ]
-    return wrong + [f"P4: a page came {-late_s:.1f} s too early" for late_s in pages_s if late_s < -SLACK_MS / 1000]
+def late(after_s: Sequence[float], allowed_s: float) -> list[str]:
+    """P4: no page later than that, once the burn can be known and everything is healed."""
+    return [f"P4: a page came after {one:.1f} s, {allowed_s:.0f} are allowed" for one in after_s if one > allowed_s]
 
 
 def fallback(requests: Iterable[Request], faults: Spans) -> tuple[list[str], int]:
@@ -178,3 +176,28 @@ def repeats(requests: Iterable[Request], faults: Spans) -> tuple[list[str], int]
             if before.taken and before.status in TAKEN and not excused:
                 wrong.append(f"P7: {channel} had taken {name}, said so, and was asked again")
     return wrong, again
+
+
+def incidents(
+    opened: Mapping[str, int], subjects: Mapping[str, set[Subject]], lives: Sequence[Life]
+) -> dict[str, Life]:
+    """The alert behind each incident at the pager: of its SLO and group, the last one that paged before it was opened (ms)."""
+    found: dict[str, Life] = {}
+    for key, opened_ms in opened.items():
+        for life in lives:
+            paged_ms = life.paged_ms
+            if (life.slo, life.group) in subjects[key] and paged_ms is not None and paged_ms <= opened_ms + SLACK_MS:
+                found[key] = life
+    return found
+
+
+def judge(requests: Sequence[Request], notes: Notes, lives: Mapping[str, Life]) -> tuple[list[str], dict[str, object]]:
+    """(what of P3, P5, P6 and P7 is wrong, how often there was something to judge). `lives`: by incident."""
+    unheard, needed = fallback(requests, notes.faults)
+    sent_again, again = repeats(requests, notes.faults)
+    wrong = [*order(requests), *ends(requests, lives), *unheard, *acknowledged(requests, notes.asked), *sent_again]
+    resolved = sum(life.resolved_ms is not None for life in lives.values())
+    return wrong, {
+        "requests_to_channels": len(requests), "taken_and_sent_again": again, "incidents_that_must_end": resolved,
+        "incidents_acknowledged": len(notes.asked), "incidents_for_the_fallback": needed,
+    }  # fmt: skip

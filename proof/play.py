@@ -22,7 +22,7 @@ from demo.audit import Difference
 from demo.ledger import WINDOW_MS
 from demo.pages import Page
 from demo.workers import ROOT
-from proof import controls, intent, oracle, stock_faust
+from proof import controls, intent, oracle, pages, stock_faust
 from proof.faults import NOT_DONE, Row, rows
 from proof.field import Field, NotInTime, judged
 from proof.intent import burst
@@ -33,9 +33,9 @@ from streams import topics
 RESULTS = ROOT / "bench" / "results" / "chaos.json"
 CONTROL_ROWS = ("21",)  # records again: without them there is nothing that dedupe could be off for
 PAGE = ROOT / "docs" / "reliability.md"
-GOOD, BAD = 100, 60
+GOOD, BAD, RECOVERY = 100, 60, 7_000  # so many good ones later less than 1 % is bad: the burn ends
 SHOWN = 5
-LAST_MAX_S = 40.0
+LAST_MAX_S, ENDS_MAX_S = 40.0, 20.0
 PATIENCE_S, LONG_PATIENCE_S = 90.0, 240.0  # for anything that must come
 
 
@@ -75,12 +75,12 @@ def play(order: Order) -> Report:
                 wrong = results[-1].wrong
                 say(f"{time.monotonic() - begun:4.0f} s  {' | '.join(results[-1].cells())} {list(wrong) or ''}")
         results = blamed(results, settled(field))
-        wrong = page_checks(field)
+        wrong, figures = page_checks(field)
         seen, checks, more = last_checks(field, order.seed)
         if order.long or order.controls:
             seen += long_controls(field, order.seed)
     report = Report(
-        order.seed, order.long, round(time.monotonic() - begun, 1), joined(results), seen, checks, [*wrong, *more],
+        order.seed, order.long, round(time.monotonic() - begun, 1), joined(results), seen, checks | figures, [*wrong, *more],
         dict(NOT_DONE),
     )  # fmt: skip
     print(report.table(), flush=True)
@@ -111,10 +111,13 @@ def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
         except (NotInTime, Unexpected) as error:
             wrong.append(f"{step}: {error}")
             field.heal()
+    healed_ms = time.time_ns() // 1_000_000
     try:
         field.heal()
+        healed_ms = time.time_ns() // 1_000_000
         if row.pages:
             field.until(f"the page of {service}", lambda: any(came(page) for page in field.pages([service])[0]))
+            burst(failing, RECOVERY, 0)
     except NotInTime as error:
         wrong.append(str(error))
     unaccounted = field.unaccounted()
@@ -122,6 +125,8 @@ def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
     mine, _ = field.pages([service])
     if row.pages and not mine:
         wrong.append("no page was expected: the row has nothing to lose")
+    wrong += pages.late([(page.delivered_ms - max(page.expected.fires_ms, healed_ms)) / 1000 for page in mine
+                         if page.delivered_ms is not None], pages.LATE_MAX_S)  # fmt: skip
     return Result(
         row.number, row.name, seed, begun_ms, nemesis.injected, field.load.acknowledged - sent, 0, 0,
         sum(not came(page) for page in mine), len(set(field.pages()[1]) - known_false), field.repeated() - repeated,
@@ -148,14 +153,17 @@ def blamed(results: Sequence[Result], differences: Sequence[Difference]) -> list
     return found
 
 
-def page_checks(field: Field) -> list[str]:
-    """P1, P2, P3 over the whole run, rows' own services and others."""
-    pages, unasked = field.pages()
-    wrong = [f"no page for {dict(page.expected.group)}" for page in pages if not came(page)]
+def page_checks(field: Field) -> tuple[list[str], dict[str, object]]:
+    """P1 to P7 over the whole run, rows' own services and others; and how much there was to judge."""
+    with contextlib.suppress(NotInTime):
+        field.until("each end of a burn", lambda: not pages.ends(field.requests(), field.lives()), ENDS_MAX_S)
+    expected, unasked = field.pages()
+    wrong = [f"no page for {dict(page.expected.group)}" for page in expected if not came(page)]
     wrong += [f"a page that nothing asked for: {key}" for key in unasked]
     if field.repeated():
         wrong.append(f"{field.repeated()} pages too many")
-    return wrong
+    more, figures = pages.judge(field.requests(), field.notes, field.lives())
+    return wrong + more[:SHOWN], figures
 
 
 def settled(field: Field) -> Sequence[Difference]:

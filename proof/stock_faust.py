@@ -25,7 +25,7 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]  # a re
 from demo.audit import compare
 from demo.ledger import WINDOW_MS, Cell, Cells, add
 from demo.workers import ROOT
-from local.process import Child, end, spawn
+from local.process import Child, end, spawn, tail
 from proof.cluster import NODES, Cluster
 from proof.controls import Control, committed
 from streams.topics import admin
@@ -142,6 +142,10 @@ class Runner:
         self._watching = job.consumer(**{"isolation.level": "read_uncommitted"})
         self._watching.assign([TopicPartition(f"{job.name}-echo", number, 0) for number in range(PARTITIONS)])
 
+    @property
+    def _log(self) -> Path:
+        return self.directory / f"{self.job.name}-{self.lives}.log"
+
     def start(self) -> Child:
         """Another life of it."""
         self.lives += 1
@@ -152,15 +156,17 @@ class Runner:
         }
         where = str(self.directory / self.job.name)
         return spawn(
-            [sys.executable, "-m", PROGRAM, "--datadir", where, "worker", "-l", "warning"],
-            {**os.environ, **own, "PYTHONPATH": str(ROOT)}, self.directory / f"{self.job.name}-{self.lives}.log",
+            [sys.executable, "-m", PROGRAM, "--datadir", where, "worker", "-l", "warn"],
+            {**os.environ, **own, "PYTHONPATH": str(ROOT)}, self._log,
             name=self.job.name, mark=PROGRAM, ports=(), guarded=True,
         )  # fmt: skip
 
-    def until(self, what: str, holds: Callable[[], bool]) -> None:
+    def until(self, what: str, child: Child, holds: Callable[[], bool]) -> None:
         """Watch its outputs until it holds. Raises StockNotDone."""
         deadline = time.monotonic() + PATIENCE_S
         while not holds():
+            if child.exit_code() is not None:
+                raise StockNotDone(f"{StockNotDone.__doc__}: {self.job.guarantee} ended by itself:{tail(self._log)}")
             if time.monotonic() > deadline:
                 raise StockNotDone(f"{StockNotDone.__doc__}: {self.job.guarantee}, {what}, {PATIENCE_S:.0f} s")
             found = self._watching.consume(1_000, POLL_S)
@@ -170,7 +176,7 @@ class Runner:
         """A life that ends by kill -9 after so many outputs."""
         child, wanted = self.start(), self.put_out + outputs
         try:
-            self.until(f"outputs of life {self.lives}", lambda: self.put_out >= wanted)
+            self.until(f"outputs of life {self.lives}", child, lambda: self.put_out >= wanted)
         finally:
             end(child.identity, signal.SIGKILL)
             child.reap()
@@ -179,7 +185,7 @@ class Runner:
         """A life that takes in the rest, and ends in good order."""
         child = self.start()
         try:
-            self.until("the rest", lambda: self.job.done(self._watching))
+            self.until("the rest", child, lambda: self.job.done(self._watching))
         finally:
             end(child.identity)
             child.reap()
