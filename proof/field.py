@@ -44,6 +44,7 @@ from streams import topics
 PARTITIONS = 4
 PATIENCE_S = 90.0
 ANSWER_S = 0.5
+UNACCOUNTED = "tocsin_unaccounted_events"
 SLOS = ROOT / "proof" / "slos"
 SETTINGS = {
     "TOCSIN_PARTITIONS": str(PARTITIONS),
@@ -232,9 +233,16 @@ class Field:
         held = [self.held(name) for name in self.workers.names]
         return len(held) == len(WORKERS) and all(held) and len(set().union(*held)) == len(STAGES) * PARTITIONS
 
-    def unaccounted(self) -> float:
-        """I5: what the workers themselves can't account for."""
-        return sum(self.metrics(name)["tocsin_unaccounted_events"] for name in WORKERS)
+    def unaccounted(self) -> list[str]:
+        """I5: what the workers themselves can't account for, by stage; and a worker that does not say."""
+        wrong, total = [], Metrics()
+        for name in WORKERS:
+            found = self.metrics(name)
+            if UNACCOUNTED not in found:
+                wrong.append(f"{name} does not say what is unaccounted for")
+            for stage in STAGES:
+                total[stage] += found[f"{UNACCOUNTED}{{{stage}}}"]
+        return wrong + [f"{count:.0f} unaccounted for in {stage}" for stage, count in total.items() if count]
 
     def heal(self) -> None:
         """Everything that a fault left behind is put right."""

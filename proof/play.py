@@ -120,8 +120,7 @@ def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
             burst(failing, RECOVERY, 0)
     except NotInTime as error:
         wrong.append(str(error))
-    unaccounted = field.unaccounted()
-    wrong += [f"{unaccounted:.0f} measurements unaccounted for"] if unaccounted else []
+    wrong += field.unaccounted()
     mine, _ = field.pages([service])
     if row.pages and not mine:
         wrong.append("no page was expected: the row has nothing to lose")
@@ -162,6 +161,7 @@ def page_checks(field: Field) -> tuple[list[str], dict[str, object]]:
     wrong += [f"a page that nothing asked for: {key}" for key in unasked]
     if field.repeated():
         wrong.append(f"{field.repeated()} pages too many")
+    wrong += field.unaccounted()
     more, figures = pages.judge(field.requests(), field.notes, field.lives())
     return wrong + more[:SHOWN], figures
 
