@@ -147,6 +147,7 @@ class Load:
                 self.client(source, source=source)
         self._steady = list(self._clients)
         self._running, self._ended = threading.Event(), threading.Event()
+        self.ailing: set[Client] = set()  # services that fail on and on, a request each tick
         self._thread = threading.Thread(target=self._run, name="proof-load", daemon=True)
         self._lock = threading.Lock()
         self.failure: Exception | None = None
@@ -217,6 +218,8 @@ class Load:
             client = self._random.choice(self._steady)
             value = float(self._random.randrange(1, 1000))
             client.outcome(METRIC).observe(good=True, value=value, time_ms=now_ms)
+        for client in tuple(self.ailing):
+            client.outcome(METRIC).observe(good=False, value=1.0, time_ms=now_ms)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:

@@ -28,8 +28,6 @@ from streams import topics
 
 TOLD_S = 1.0  # between two services that fail, while somebody is to die as he tells of one
 PAGER_FAULTS = 5
-#: What does not touch workers or brokers: nothing that was taken may be sent again because of it.
-HARMLESS = frozenset({"pager", "pager_dead", "again", "poison", "hostile", "ports", "storm", "registry", "slow_link"})
 BOMB_MB = 64.0
 LINK_DELAY_S, LINK_BYTES_PER_S = 0.2, 8_000.0
 SUSPENDED_S = 0.2
@@ -55,12 +53,8 @@ class Nemesis:
 
     def act(self, step: Step) -> None:
         """Do it, and wait until measurements sent after it come out. Raises NotInTime, Unexpected."""
-        begun_ms = time.time_ns() // 1_000_000
-        try:
+        with self.field.notes.fault(step.action):
             self.injected += self._actions[step.action](step)
-        finally:
-            if step.action not in HARMLESS:
-                self.field.notes.faults.append((begun_ms, time.time_ns() // 1_000_000))
 
     def _recover(self, since: float = 0.0, held: Collection[int] = ()) -> None:
         """Wait until what is sent from now on comes out, of every partition."""
@@ -243,22 +237,20 @@ class Nemesis:
         """Publish records (value, codec) of which each must become a dead letter."""
         letters = self.field.watch.audit
         before = len(letters.dead_letters)
-        for value, codec in records:
-            self._publish(b"broken", value, codec)
+        self._publish(b"broken", records)
         self.field.until("the dead letters", lambda: len(letters.dead_letters) >= before + len(records))
         self._recover()
 
     def _do_hostile(self, step: Step) -> int:
         records = list(payloads.hostile(self._boot(), time.time_ns() // 1_000_000))
-        for value in records:
-            self._publish(b"hostile", value)
+        self._publish(b"hostile", [(value, "none") for value in records])
         self._recover()
         return len(records)
 
     def _do_flood(self, step: Step) -> int:
         """More series than a worker keeps: those beyond are counted together, so that the sum stays true."""
-        for value in payloads.flood(self._boot(), time.time_ns() // 1_000_000, step.count):
-            self._publish(b"flood", value)
+        records = payloads.flood(self._boot(), time.time_ns() // 1_000_000, step.count)
+        self._publish(b"flood", [(value, "lz4") for value in records])
         self.field.flooded += step.count
         self._recover()
         return step.count
@@ -397,14 +389,11 @@ class Nemesis:
                 raise Unexpected(f"{Unexpected.__doc__}: {name} listens on {sorted(listening)}")
         return len(WORKERS)
 
-    def _publish(self, key: bytes, value: bytes, codec: str = "none") -> None:
-        producer = Producer(
-            {
-                "bootstrap.servers": self.field.cluster.bootstrap,
-                "acks": "all",
-                "compression.type": codec,
-                "message.max.bytes": 8 << 20,
-            }
-        )
-        producer.produce(topics.TELEMETRY, value, key, self.rng.randrange(PARTITIONS))
-        producer.flush(30)
+    def _publish(self, key: bytes, records: Sequence[tuple[bytes, str]]) -> None:
+        """Values, each with its codec, to any partitions."""
+        fixed = {"bootstrap.servers": self.field.cluster.bootstrap, "acks": "all", "message.max.bytes": 8 << 20}
+        producers = {codec: Producer({**fixed, "compression.type": codec}) for codec in {codec for _, codec in records}}
+        for value, codec in records:
+            producers[codec].produce(topics.TELEMETRY, value, key, self.rng.randrange(PARTITIONS))
+        for producer in producers.values():
+            producer.flush(30)

@@ -14,9 +14,11 @@ back-off that bounds repeats is written here from its documentation.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from demo.ideal import Life
 from sinks.fakes.receiver import Arrival
@@ -28,6 +30,8 @@ SETTLES_MS = 5_000  # after a fault, until nothing of it is under way: the sessi
 BASE_S, MOST_S = 1.0, 60.0  # back-off: from half of base, doubled each time
 LATE_MAX_S = 20.0
 TAKEN = range(200, 300)
+#: Faults that touch neither workers nor brokers: nothing that was taken may be sent again because of them.
+HARMLESS = frozenset({"pager", "pager_dead", "again", "poison", "hostile", "ports", "storm", "slow_link"})
 
 Subject = tuple[str, tuple[tuple[str, str], ...]]  # SLO and group
 Spans = Sequence[tuple[int, int]]  # (from, to) in ms since epoch
@@ -53,6 +57,16 @@ class Notes:
 
     faults: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     asked: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def fault(self, action: str) -> Iterator[None]:
+        """The time that it takes, unless it is one that leaves workers and brokers alone."""
+        begun_ms = time.time_ns() // 1_000_000
+        try:
+            yield
+        finally:
+            if action not in HARMLESS:
+                self.faults.append((begun_ms, time.time_ns() // 1_000_000))
 
 
 def of_pager(arrivals: Iterable[Arrival]) -> list[Request]:

@@ -55,6 +55,8 @@ POINTER_EVERY_S: Final = 5.0
 #: How long to ask for the pointer, and the pauses between asking again; then the whole log is read instead.
 HINT_TIMEOUT_S: Final = 5.0
 HINT_WAITS_S: Final = (0.1, 0.3, 1.0)
+#: One question to a partition's leader, who may have died; then the one that leads by now is asked.
+ASK_S: Final = 2.0
 #: Between two questions to a broker that has no answer yet.
 RETRY_PAUSE_S: Final = 0.1
 #: One look at the state log while loading; the deadline is checked as often.

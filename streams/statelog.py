@@ -10,6 +10,7 @@ snapshot's bytes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import threading
@@ -21,7 +22,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from streams import snapshots, topics
 from streams.errors import RestoreFailed
-from streams.limits import HINT_TIMEOUT_S, HINT_WAITS_S, LOAD_POLL_S, POINTER_EVERY_S, RETRY_PAUSE_S
+from streams.limits import ASK_S, HINT_TIMEOUT_S, HINT_WAITS_S, LOAD_POLL_S, POINTER_EVERY_S, RETRY_PAUSE_S
 from streams.producer import Outgoing
 from streams.snapshots import Part, Snapshot
 
@@ -68,14 +69,20 @@ class StateLog:
             consumer.close()
 
     def _bounds(self, consumer: Consumer, place: TopicPartition, deadline: float) -> tuple[int, int]:
-        """[low, high) of the log. A partition without a leader may have one in a moment: asked until the deadline."""
+        """[low, high) of the log. A partition without a leader may have one in a moment: asked until the deadline.
+
+        Each question is short, and a new one goes to whoever leads by then: librdkafka would wait for a leader that has just
+        died for as long as it may, though another leads since seconds.
+        """
         while True:
             try:
-                low, high = consumer.get_watermark_offsets(place, timeout=max(0.1, deadline - time.monotonic()))
+                low, high = consumer.get_watermark_offsets(place, timeout=ASK_S)
                 return low, high
             except KafkaException as error:
                 if time.monotonic() > deadline:
                     raise self._failed(place.partition, error.args[0].str()) from error
+            with contextlib.suppress(KafkaException):
+                consumer.list_topics(self.topic, timeout=ASK_S)
             time.sleep(RETRY_PAUSE_S)
 
     def _failed(self, partition: int, reason: str) -> RestoreFailed:

@@ -34,7 +34,14 @@ def test_the_long_form_kills_hundreds(seed: int) -> None:
     assert any(step.action == "crash" and "=notify." in step.target for step in steps)
 
 
-def test_no_row_is_both_done_and_not_and_the_long_form_has_all_of_the_short_one() -> None:
-    long, short = ({row.number for row in rows(1, form)} for form in (True, False))
+def test_no_row_is_both_done_and_not_and_three_seeds_play_what_the_long_form_plays() -> None:
+    long = {row.number for row in rows(1, True)}
     assert not long & set(NOT_DONE)
-    assert short <= long
+    assert {row.number for seed in (1, 2, 3) for row in rows(seed, False)} == long
+    assert {row.number for row in rows(1, False, everything=True)} == long
+    assert len(rows(1, False)) < len(rows(1, False, everything=True))
+
+
+def test_the_flood_is_the_last_of_all() -> None:
+    for found in (rows(1, True), rows(2, False)):
+        assert [row.number for row in found].index("22") == len(found) - 1

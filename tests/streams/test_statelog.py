@@ -138,3 +138,35 @@ async def test_no_broker_and_no_time_end_a_load(log, bootstrap):
     nowhere = StateLog("127.0.0.1:9", "app", "stage", 0.5)
     with pytest.raises(RestoreFailed, match="could not be loaded"):
         await nowhere.load(0)
+
+
+class Silent:
+    """A consumer whose partition was led by a broker that is gone: a question waits as long as it may, and only one that is
+    asked after a look at who leads now is answered."""
+
+    def __init__(self, goes_on: bool = False) -> None:
+        self.waited_s, self.knows, self.goes_on = 0.0, False, goes_on
+
+    def get_watermark_offsets(self, place: TopicPartition, timeout: float) -> tuple[int, int]:
+        if self.knows:
+            return 3, 17
+        self.waited_s += timeout
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    def list_topics(self, topic: str, timeout: float) -> None:
+        if self.goes_on:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        self.knows = True
+
+
+def test_a_question_to_a_leader_that_died_is_not_waited_for_until_the_deadline():
+    consumer, log = Silent(), StateLog("nowhere:1", "app", "merge", 60.0)
+    assert log._bounds(consumer, TopicPartition(log.topic, 1), time.monotonic() + 60.0) == (3, 17)
+    assert consumer.waited_s <= 2.0
+
+
+def test_a_leader_that_nobody_knows_is_asked_for_until_the_deadline(monkeypatch):
+    monkeypatch.setattr(statelog, "ASK_S", 0.05)
+    log = StateLog("nowhere:1", "app", "merge", 0.2)
+    with pytest.raises(RestoreFailed, match=r"tocsin\.state\.merge\[1\].*within 0\.2 s"):
+        log._bounds(Silent(goes_on=True), TopicPartition(log.topic, 1), time.monotonic() + 0.2)
