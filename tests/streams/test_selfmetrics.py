@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import yaml
 from prometheus_client import REGISTRY
 
 from streams import selfmetrics
@@ -68,3 +69,10 @@ def test_only_this_file_knows_the_metrics_library():
     assert not [
         path.name for path in others if re.search(r"^(import|from) prometheus_client", path.read_text(), re.MULTILINE)
     ]
+
+
+def test_the_rules_for_operators_name_metrics_that_there_are():
+    rules = yaml.safe_load((ROOT / "ops" / "alerts.yaml").read_text("utf-8"))["groups"][0]["rules"]
+    named = {name for rule in rules for name in re.findall(r"tocsin_\w+", rule["expr"])}
+    assert "tocsin_unaccounted_events" in named
+    assert named <= {metric.name for metric in REGISTRY.collect()}
