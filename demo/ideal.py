@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 Z = 2.326  # one-sided 99 %
 DAY_MS = 86_400_000
+PANE_MS = 10_000
+COVERAGE = 0.5
+SEVERITIES = ("none", "ticket", "page")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,6 +120,68 @@ def pages(
         clears = None if ends is None else int(times[ends])
         found.append(Expected(slo, group, "page", started, int(times[begin]), clears))
     return found
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Life:
+    """One alert from its first severity to its end: (event time in ms, severity) of each change, the last one "none" if
+    it resolved."""
+
+    slo: str
+    group: tuple[tuple[str, str], ...]
+    steps: tuple[tuple[int, str], ...]
+
+    @property
+    def paged_ms(self) -> int | None:
+        """When it first paged, if it did."""
+        return next((at_ms for at_ms, severity in self.steps if severity == "page"), None)
+
+    @property
+    def resolved_ms(self) -> int | None:
+        """When it ended; None while it burns at the end of the data."""
+        at_ms, severity = self.steps[-1]
+        return at_ms if severity == "none" else None
+
+
+def latched(
+    times: NDArray[np.int64], good: NDArray[np.bool_], target: float, tier: Tier, z: float = Z
+) -> NDArray[np.bool_]:
+    """Whether the tier burns at each event: from one at which it fires until one at which a window is at or below the
+    threshold and the short window was measured: in at least half as large a share of its panes as the long one. Shape (n,)."""
+    bad = (~good).astype(np.int64)
+    threshold = tier.factor * (1 - target)
+    sums = [window_sums(times, bad, length) for length in (tier.long_ms, tier.short_ms)]
+    below = np.logical_or.reduce([bad_in <= threshold * total for bad_in, total in sums])
+    measured = occupied(times, tier.short_ms) >= COVERAGE * occupied(times, tier.long_ms)
+    change = np.where(firing(times, good, target, tier, z), 1, np.where(below & measured, -1, 0))
+    newest = np.maximum.accumulate(np.where(change != 0, np.arange(len(times)), -1))
+    return np.asarray((newest >= 0) & (change[newest] > 0))
+
+
+def occupied(times: NDArray[np.int64], length_ms: int) -> NDArray[np.float64]:
+    """Share of a window's panes that hold an event, for the window that ends with each event. Shape (n,)."""
+    panes = np.unique(times // PANE_MS)
+    last = np.searchsorted(panes, times // PANE_MS, side="right")
+    first = np.searchsorted(panes, (times - length_ms) // PANE_MS, side="right")
+    return np.asarray((last - first) / max(1, length_ms // PANE_MS))
+
+
+def lives(
+    times: NDArray[np.int64], good: NDArray[np.bool_], target: float, policy: Sequence[Tier],
+    slo: str = "", group: tuple[tuple[str, str], ...] = (), z: float = Z,
+) -> list[Life]:  # fmt: skip
+    """Every alert of one SLO and group, in order: its severity is the highest of the tiers that burn."""
+    if not len(times):
+        return []
+    rank = np.zeros(len(times), np.int64)
+    for tier in policy:
+        rank = np.maximum(rank, latched(times, good, target, tier, z) * SEVERITIES.index(tier.severity))
+    found: list[list[tuple[int, str]]] = []
+    for at in np.flatnonzero(np.diff(rank, prepend=0)).tolist():
+        if at == 0 or rank[at - 1] == 0:
+            found.append([])
+        found[-1].append((int(times[at]), SEVERITIES[rank[at]]))
+    return [Life(slo, group, tuple(steps)) for steps in found]
 
 
 def burn_start(times: NDArray[np.int64], good: NDArray[np.bool_], at: int, tier: Tier) -> int:

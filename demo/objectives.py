@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from demo.ideal import Expected, pages, tiers
+from demo.ideal import Expected, Life, lives, pages, tiers
 from demo.wire import Identity
 
 UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -57,6 +57,13 @@ class Objective:
         found: list[Expected] = []
         for group, (times, good) in sorted(self.groups(outcomes).items()):
             found += pages(times, good, self.target, tiers(self.period_ms), self.slo, group)
+        return found
+
+    def lives(self, outcomes: Mapping[Identity, Events]) -> list[Life]:
+        """Every alert that the mathematics asks for, with its end, over all groups."""
+        found: list[Life] = []
+        for group, (times, good) in sorted(self.groups(outcomes).items()):
+            found += lives(times, good, self.target, tiers(self.period_ms), self.slo, group)
         return found
 
 

@@ -28,6 +28,7 @@ class Pager:
     pagerduty: PagerDutyFake
     webhook: WebhookFake
     environment: Mapping[str, str]
+    backup: WebhookFake | None = None  # told in the pager's place, where there is one
 
     def arrivals(self) -> list[Arrival]:
         """What the pager took, in order."""
@@ -44,21 +45,25 @@ class Pager:
 
 
 @contextlib.contextmanager
-def stand_ins(directory: Path) -> Iterator[Pager]:
-    """Both receivers for the length of the block. The channels' file is written to `directory`."""
-    with PagerDutyFake() as pagerduty, WebhookFake() as webhook:
+def stand_ins(directory: Path, fallback_s: int = 0) -> Iterator[Pager]:
+    """Both receivers for the length of the block, and after `fallback_s` (0: never) a third in the place of a pager that
+    takes nothing. The channels' file is written to `directory`."""
+    with PagerDutyFake() as pagerduty, WebhookFake() as webhook, WebhookFake() as backup:
         path = directory / "channels.yaml"
-        path.write_text(channels(pagerduty.url, webhook.url), encoding="utf-8")
+        text = channels(pagerduty.url, webhook.url, backup.url if fallback_s else "", fallback_s)
+        path.write_text(text, encoding="utf-8")
         environment = {
             "TOCSIN_CHANNELS_PATH": str(path),
             "TOCSIN_ROUTES_PATH": str(ROUTES),
             KEY_VARIABLE: ROUTING_KEY,
         }
-        yield Pager(pagerduty, webhook, environment)
+        yield Pager(pagerduty, webhook, environment, backup if fallback_s else None)
 
 
-def channels(pagerduty_url: str, webhook_url: str) -> str:
-    """The channels' file: where the demo's two channels end."""
+def channels(pagerduty_url: str, webhook_url: str, backup_url: str = "", fallback_s: int = 0) -> str:
+    """The channels' file: where the demo's channels end."""
+    pager = [f"    fallback: backup\n    fallback_after: {fallback_s}s"] if backup_url else []
+    spare = [f"  - name: backup\n    kind: webhook\n    url: {backup_url}"] if backup_url else []
     return "\n".join(
         [
             "channels:",
@@ -66,9 +71,11 @@ def channels(pagerduty_url: str, webhook_url: str) -> str:
             "    kind: pagerduty",
             f"    routing_key_env: {KEY_VARIABLE}",
             f"    url: {pagerduty_url}",
+            *pager,
             "  - name: webhook",
             "    kind: webhook",
             f"    url: {webhook_url}",
+            *spare,
             "",
         ]
     )

@@ -109,7 +109,7 @@ class Cluster:
         except KafkaException:
             return False
         places = [place for topic in found.topics.values() for place in topic.partitions.values()]
-        return len(found.brokers) == NODES and all(len(place.isrs) == NODES for place in places)
+        return len(found.brokers) == NODES and all(len(place.isrs) == len(place.replicas) for place in places)
 
     def __enter__(self) -> Self:
         self.start()

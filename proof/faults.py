@@ -79,6 +79,7 @@ def once(rng: random.Random, long: bool) -> list[Row]:
         Row("19", "poison messages", (Step("poison"),)),
         Row("21", "records again, shuffled", (Step("again", count=5),)),
         Row("16", "the pager hangs up, takes it and says 500, throttles", (Step("pager"),)),
+        Row("P5", "the pager is dead, the fallback is told", (Step("pager_dead", seconds=6.0),)),
         Row("5", "two of three brokers down", (Step("outage", seconds=20.0 if long else 3.0, count=2),), lasting=True),
         Row("20", "the schema registry down", (Step("registry", rng.choice(WORKERS), seconds=10.0 if long else 2.0),)),
         Row("26", "NaN, infinities, year 9999, NUL", (Step("hostile"),)),

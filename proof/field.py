@@ -20,7 +20,9 @@ from typing import Self
 import psutil
 
 from bench.rig import Metrics
+from cli import ask
 from demo.audit import Verdict, compare
+from demo.ideal import Life
 from demo.ledger import Cells
 from demo.objectives import read as objectives
 from demo.pager import Pager, stand_ins
@@ -32,14 +34,17 @@ from proof.detour import Detour
 from proof.faults import STAGES, WORKERS
 from proof.intent import Load
 from proof.oracle import Watch
+from proof.pages import FALLBACK, FALLBACK_AFTER_S, Notes, Request, incidents, of_pager, of_webhook
 from proof.payloads import APART, FLOOD
 from proof.probes import Probes
 from proof.registry import Registry
+from schemas.records import Command
 from streams import topics
 
 PARTITIONS = 4
 PATIENCE_S = 90.0
 ANSWER_S = 0.5
+UNACCOUNTED = "tocsin_unaccounted_events"
 SLOS = ROOT / "proof" / "slos"
 SETTINGS = {
     "TOCSIN_PARTITIONS": str(PARTITIONS),
@@ -73,6 +78,7 @@ class Field:
         self.kills = 0  # kills: of workers that lived
         self.ends: list[tuple[str, int]] = []  # workers that ended without being killed from here: (name, exit code)
         self.flooded = 0
+        self.notes = Notes()
         self.objectives = objectives(SLOS)
         self._stack = contextlib.ExitStack()
 
@@ -84,7 +90,7 @@ class Field:
                 link.target = seat.detour[0] if seat.detour else 0
             stack.enter_context(self.cluster)
             topics.ensure(self.cluster.bootstrap, PARTITIONS, NODES)
-            self.pager: Pager = stack.enter_context(stand_ins(self.directory))
+            self.pager: Pager = stack.enter_context(stand_ins(self.directory, int(FALLBACK_AFTER_S)))
             self.registry = stack.enter_context(Registry())
             addresses = {"TOCSIN_REGISTRY_URL": self.registry.url, "TOCSIN_BOOTSTRAP": self.cluster.bootstrap}
             self.workers = Workers({**SETTINGS, **addresses, **self.pager.environment}, self.directory)
@@ -179,6 +185,27 @@ class Field:
         found, unasked = match(expected, self.pager.arrivals(), self.watch.log)
         return found, unasked if services is None else []
 
+    def requests(self) -> list[Request]:
+        """All that reached the far ends of the channels."""
+        found = of_pager(self.pager.pagerduty.log()) + of_webhook("webhook", self.pager.webhook.log())
+        return found + of_webhook(FALLBACK, self.pager.backup.log() if self.pager.backup else [])
+
+    def lives(self) -> dict[str, Life]:
+        """The alert that the mathematics asks for, by incident at the pager."""
+        outcomes = self.load.told.outcomes()
+        expected = [life for objective in self.objectives for life in objective.lives(outcomes)]
+        opened = {incident.dedup_key: incident.opened_ms for incident in self.pager.pagerduty.incidents}
+        return incidents(opened, {key: self.watch.log.subjects(key) for key in opened}, expected)
+
+    def acknowledge(self) -> None:
+        """A person acknowledges what is open at the pager, each once; with `tocsin ack`'s own words."""
+        for incident in list(self.pager.pagerduty.incidents):
+            key = incident.dedup_key
+            if incident.status == "triggered" and key not in self.notes.asked and key in self.watch.places:
+                now_ms = self.notes.asked[key] = time.time_ns() // 1_000_000
+                command = Command(f"proof-{key}", "acknowledge", key, "proof", now_ms, {})
+                ask.send(self.cluster.bootstrap, ask.Asked(command, self.watch.places[key], 0))
+
     def repeated(self) -> int:
         """Incidents at the pager beyond one for each key, and for each group."""
         keys = [incident.dedup_key for incident in self.pager.pagerduty.incidents]
@@ -206,9 +233,16 @@ class Field:
         held = [self.held(name) for name in self.workers.names]
         return len(held) == len(WORKERS) and all(held) and len(set().union(*held)) == len(STAGES) * PARTITIONS
 
-    def unaccounted(self) -> float:
-        """I5: what the workers themselves can't account for."""
-        return sum(self.metrics(name)["tocsin_unaccounted_events"] for name in WORKERS)
+    def unaccounted(self) -> list[str]:
+        """I5: what the workers themselves can't account for, by stage; and a worker that does not say."""
+        wrong, total = [], Metrics()
+        for name in WORKERS:
+            found = self.metrics(name)
+            if UNACCOUNTED not in found:
+                wrong.append(f"{name} does not say what is unaccounted for")
+            for stage in STAGES:
+                total[stage] += found[f"{UNACCOUNTED}{{{stage}}}"]
+        return wrong + [f"{count:.0f} unaccounted for in {stage}" for stage, count in total.items() if count]
 
     def heal(self) -> None:
         """Everything that a fault left behind is put right."""

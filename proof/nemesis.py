@@ -53,7 +53,8 @@ class Nemesis:
 
     def act(self, step: Step) -> None:
         """Do it, and wait until measurements sent after it come out. Raises NotInTime, Unexpected."""
-        self.injected += self._actions[step.action](step)
+        with self.field.notes.fault(step.action):
+            self.injected += self._actions[step.action](step)
 
     def _recover(self, since: float = 0.0, held: Collection[int] = ()) -> None:
         """Wait until what is sent from now on comes out, of every partition."""
@@ -95,6 +96,7 @@ class Nemesis:
             if point.startswith("notify.") and any(stage == "notify" for stage, _ in mine):
                 burst(field.load.failing(f"told-{name}-{field.kills}-{bursts}"), 100, 60)
                 bursts += 1
+                field.acknowledge()
                 field.during(TOLD_S)
             field.tend()
         field.kills += 1
@@ -185,6 +187,14 @@ class Nemesis:
 
         self.field.until("all five faults of the pager", lambda: met() >= PAGER_FAULTS)
         return PAGER_FAULTS
+
+    def _do_pager_dead(self, step: Step) -> int:
+        """It takes nothing for a while, and somebody has to be told."""
+        pager = self.field.pager.pagerduty
+        pager.stays(Fault(0))
+        self.field.during(step.seconds)
+        pager.stays(None)
+        return 1
 
     def _do_storm(self, step: Step) -> int:
         """So many services begin to fail in the same moment; each has its page."""

@@ -25,6 +25,7 @@ from demo.wire import NotARecord, body, read_batch
 from local import java
 from local.kafka import KAFKA_VERSION
 from schemas import codec
+from schemas.records import IncidentTransition
 
 TOOLS = f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}"
 CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
@@ -80,20 +81,24 @@ class Watch:
 
     def __init__(self, bootstrap: str) -> None:
         self.audit, self.log, self.revisions = Audit(), Log(), Revisions()
+        self.places: dict[str, int] = {}  # incident -> its partition
         self._followed: dict[bytes, dict[int, int]] = {}  # SLO group -> pane -> events counted so far
         self._reader = TopicReader(bootstrap, [*TOPICS, *RECORDS, PARTIALS], from_beginning=True)
 
     def poll(self, timeout_s: float = 0.05) -> int:
         """Take in what is there; how many messages."""
         found = self._reader.poll(2_000, timeout_s)
-        for topic, _, _, value in found:
+        for topic, partition, _, value in found:
             if topic == PARTIALS:
                 for group, pane_ms, total in groups_of(value):
                     if group in self._followed:
                         panes = self._followed[group]
                         panes[pane_ms] = max(panes.get(pane_ms, 0), total)
             elif topic not in TOPICS:
-                self.log.apply(codec.decode(value))
+                record = codec.decode(value)
+                self.log.apply(record)
+                if isinstance(record, IncidentTransition):
+                    self.places[record.incident_id] = partition
             else:
                 self.audit.read(topic, value)
             if topic == "telemetry.rollups":

@@ -116,12 +116,12 @@ class Report:
     @property
     def good(self) -> bool:
         """Whether everything held, and every control was seen."""
-        return not self.wrong and all(one.good for one in self.results) and all(one.seen for one in self.controls)
+        return not self.wrong and all(one.good for one in self.results) and all(one.passed for one in self.controls)
 
     def why(self) -> list[str]:
         """What did not hold, in words."""
         rows = [f"row {one.row}: {list(one.wrong) or one.cells()}" for one in self.results if not one.good]
-        return [*self.wrong, *rows, *(f"control not seen: {one.name}" for one in self.controls if not one.seen)]
+        return [*self.wrong, *rows, *(f"control not seen: {one.name}" for one in self.controls if not one.passed)]
 
     def json(self) -> dict[str, Any]:
         """The whole of it."""
@@ -133,13 +133,13 @@ class Report:
             "machine": facts | {"broker": f"Apache Kafka {KAFKA_VERSION}, three nodes, embedded"},
             "results": [one.json() for one in self.results],
             "all": everything[0].json() if everything else None,
-            "controls": [dataclasses.asdict(one) | {"seen": one.seen} for one in self.controls],
+            "controls": [dataclasses.asdict(one) | {"seen": one.seen, "said": one.said} for one in self.controls],
         }
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, form: str = "") -> None:
         """Into the file, in the place of an older run of the same form and seed."""
         known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        of_form = known.setdefault("long" if self.long else "short", {})
+        of_form = known.setdefault(form or ("long" if self.long else "short"), {})
         of_form[str(self.seed)] = self.json()
         path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -153,11 +153,13 @@ def table(run: Mapping[str, Any]) -> str:
     rows = [*run["results"], *([run["all"]] if run["all"] else [])]
     lines = [HEAD, ("---",) * len(HEAD), *(cells(row) for row in rows)]
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    controls = [
-        f"| {one['name']} | {one['lost']} | {one['doubled']} | {'seen' if one['seen'] else 'NOT SEEN'} |"
-        for one in run["controls"]
-    ]
-    return "\n".join([text, "", "| control | lost | doubled | |", "|---|---|---|---|", *controls])
+    return f"{text}\n\n{controls_table(run)}"
+
+
+def controls_table(run: Mapping[str, Any]) -> str:
+    """Wrongs on purpose, and what the oracle said of each."""
+    rows = [f"| {one['name']} | {one['lost']:,} | {one['doubled']:,} | {one['said']} |" for one in run["controls"]]
+    return "\n".join(["| control | lost | doubled | |", "|---|---|---|---|", *rows])
 
 
 def said(form: str, run: Mapping[str, Any]) -> str:
@@ -180,6 +182,8 @@ def into(page: Path, results: Path) -> None:
         runs = [run for _, run in sorted(known.get(form, {}).items(), key=lambda item: int(item[0]))]
         if runs:
             parts += [*(f"* {said(form, run)}" for run in runs), "", f"Seed {runs[0]['seed']}:", "", table(runs[0]), ""]
+    for _, run in sorted(known.get("controls", {}).items(), key=lambda item: int(item[0])):
+        parts += [f"All controls, seed {run['seed']}, {run['measured']}:", "", controls_table(run), ""]
     text = page.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from rollups import emission
 from rollups.buckets import Bases
+from rollups.claims import SLO, Claims, oldest
 from rollups.emission import Addressed
 from rollups.feeds import SloCells
 from rollups.intake import DUPLICATE, FUTURE, TOO_LATE, Chunk, Intake, LateRow, by_pane
@@ -95,6 +96,7 @@ class Aggregate:
         self.closed = [NEVER] * SOURCE_KINDS  # panes that start before are closed
         self.bases: list[Bases | None] = [None] * SOURCE_KINDS  # histogram windows for the next pane of the kind
         self.slo = SloCells()
+        self.claims = Claims(partitions)
         self.outbox: list[Cells] = []  # rows that wait for the next drain; `series` holds registry indexes
         self.heard_ms = [NEVER] * partitions  # tick time of the last batch to each target
         self.aggregated = self.late = self.evicted = 0
@@ -147,6 +149,7 @@ class Aggregate:
         if start_ms < self.closed[kind]:
             mine = chunk if rows is None else chunk.where(_mask(len(chunk), rows))
             self.outbox.append(emission.late_cells(mine, series, self.limits.histogram_scale, self.fingerprint))
+            self.claims.add((kind, start_ms), series.id[slot], np.ones(len(slot), np.int64))
             self.late += len(slot)
             return
         pane = self.panes.get((kind, start_ms))
@@ -199,6 +202,7 @@ class Aggregate:
             self.bases[kind] = pane.buckets.handed_on()
             slots = np.flatnonzero(pane.count)
             self.registry.kinds[kind].active_ms[slots] = self.registry.append_ms
+            self.claims.set((kind, start_ms), self.registry.kinds[kind].id[slots], pane.count[slots])
             self.outbox.append(emission.pane_cells(pane, kind, slots, self.fence))
 
     def _provisional(self) -> None:
@@ -219,16 +223,19 @@ class Aggregate:
 
     def _slo_rows(self) -> list[Addressed]:
         """Groups touched since the last drain."""
-        table = self.registry.feeds
-        return [
-            emission.slo_cells(pane, start_ms, pane.drain(), table, self.fence, self.partitions)
-            for start_ms, pane in sorted(self.slo.panes.items())
-            if pane.changed
-        ]
+        table, out = self.registry.feeds, []
+        for start_ms, pane in sorted(self.slo.panes.items()):
+            if pane.changed:
+                groups = pane.used()
+                self.claims.set((SLO, start_ms), table.group_id[groups], pane.total[groups])
+                out.append(emission.slo_cells(pane, start_ms, pane.drain(), table, self.fence, self.partitions))
+        return out
 
     def _batches(self, ready: list[Addressed]) -> dict[int, PartialBatch]:
         """One batch for each target that has rows, or has heard nothing for HEARTBEAT_MS."""
         marks = self.intake.watermarks
+        self.claims.drop_before(oldest(max(marks.max_event_ms), max(self.lateness.horizon_ms)))
+        claimed = self.claims.due(marks.now_ms)
         out = {}
         for target in range(self.partitions):
             blocks = [block.for_target(target) for block in ready if block.bounds[target] < block.bounds[target + 1]]
@@ -243,6 +250,7 @@ class Aggregate:
                 watermarks=marks.current(),
                 max_event_ms=tuple(marks.max_event_ms),
                 cells=Cells.concatenate(blocks),
+                claims=self.claims.of(target, claimed),
             )
         return out
 

@@ -18,7 +18,7 @@ from rollups.intake import REASONS, LateRow
 from rollups.packing import CorruptState, pack, unpack
 from schemas.cells import ALL_COLUMNS, Cells, Column
 
-VERSION = "2"
+VERSION = "3"
 _COUNTERS = ("fence", "aggregated", "late", "evicted", "overflowed")
 _INTAKE = ("skipped", "accepted", "append_ms")
 _LATE = ("offset", "reason", "rows", "event_ms")
@@ -46,6 +46,7 @@ def snapshot(aggregate: Aggregate) -> bytes:
     _put(columns, "feeds", aggregate.registry.feeds.columns())
     _put(columns, "dedupe", aggregate.intake.dedupe.columns())
     _put(columns, "slo", aggregate.slo.columns())
+    _put(columns, "claims", aggregate.claims.columns())
     _put(columns, "scalars", _scalars(aggregate))
     return pack({"feeds_version": aggregate.feeds_version} | _shape(aggregate), columns, frozen)
 
@@ -157,3 +158,4 @@ def _load_cells(aggregate: Aggregate, families: Families) -> None:
         aggregate.outbox.append(Cells.of(len(columns["series"]), **columns))
     aggregate.intake.dedupe.load(families["dedupe"])
     aggregate.slo.load(families["slo"])
+    aggregate.claims.load(families["claims"])

@@ -42,9 +42,9 @@ def pieces(cells: Cells, most: int = MAX_PIECE_BYTES) -> list[Cells]:
 
 
 def silent(batch: PartialBatch, cells: Cells) -> PartialBatch:
-    """These rows, saying nothing about time."""
+    """These rows, saying nothing about time, nor about what is still to come."""
     unheard = (NEVER,) * len(batch.watermarks)
-    return dataclasses.replace(batch, cells=cells, watermarks=unheard, max_event_ms=unheard, now_ms=NEVER)
+    return dataclasses.replace(batch, cells=cells, watermarks=unheard, max_event_ms=unheard, now_ms=NEVER, claims=())
 
 
 def in_pieces(batch: PartialBatch) -> list[PartialBatch]:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from rollups import claims
 from rollups.cut import pieces
 from rollups.definitions import Definitions
 from rollups.latest import NONE, Series
@@ -58,6 +59,7 @@ class Merge:
         self.horizon = [NEVER] * SOURCE_KINDS  # panes that start before are gone
         self.counters: Counter[str] = Counter()
         self.series_kept = SERIES_LEAST
+        self.owing = claims.Owing()
         self.beyond: list[Cells] = []  # rows for panes that are gone, since `take_beyond`
 
     def take_beyond(self) -> Cells:
@@ -75,15 +77,29 @@ class Merge:
         is_slo = (cells.flags & FLAG_SLO) != 0
         slo_rows = selected(cells, np.flatnonzero(is_slo))
         deltas = self.slo.apply(batch.partition, slo_rows)
+        self.owing.excuse(batch.partition, self.slo.refused_ms)
         if not is_slo.all():
             self._series(batch, selected(cells, np.flatnonzero(~is_slo)), max(self.sources.now_ms, stamp_ms))
         if offset > self.fence:
             self.fence = offset
+            if batch.as_of >= int(self.sources.as_of[batch.partition]):
+                self._judge(batch)
             # after the rows: those of a worker that catches up may lie further back than the horizon that they move
             self.sources.hear(batch, stamp_ms)
             self._move_horizon()
         self._close_passed()
         return MergeStep(deltas, self.sources.clock(), self.sources.heard(), traces(slo_rows))
+
+    def _judge(self, batch: PartialBatch) -> None:
+        """What the source partition says lies in its closed panes, against what came of it."""
+        for claim in claims.read(batch.claims):
+            if claim.kind == claims.SLO:
+                if claim.pane_ms >= self.slo.dropped_before_ms:
+                    self.owing.judge(batch.partition, claim, self.slo.held.get((claim.pane_ms, batch.partition), 0))
+            elif claim.pane_ms >= self.horizon[claim.kind]:
+                pane = self.kinds[claim.kind].panes.get(claim.pane_ms)
+                share = pane.shares.get(batch.partition) if pane is not None else None
+                self.owing.judge(batch.partition, claim, share.held if share is not None else 0)
 
     def _series(self, batch: PartialBatch, cells: Cells, now_ms: int) -> None:
         """Series rows of the batch into their panes."""
@@ -94,6 +110,7 @@ class Merge:
         self.counters["late_rows"] += int(np.count_nonzero(cells.flags & FLAG_LATE))
         if int(index.min()) < 0:
             self.counters["refused_series"] += int(np.count_nonzero(index < 0))
+            self.owing.excuse(source, cells.pane_ms[index < 0])
             cells = picked(cells, np.flatnonzero(index >= 0))
         for kind, start_ms, block in by_pane(cells, self.series.kinds):
             if start_ms < self.horizon[kind]:
@@ -206,7 +223,10 @@ class Merge:
 
     def _batches(self, kind: int, window_ms: int, start_ms: int, of: MergePane | Window) -> Iterator[RollupBatch]:
         """As many as it takes. The number of a batch holds its kind, so that kinds never share a key."""
+        closing = of.held if of.whole and isinstance(of, MergePane) else None
         rows, corrected = of.emission()
+        if closing is not None:
+            self.owing.judge(claims.OUT, claims.Claim(kind, start_ms, closing), int(rows.count.sum()))
         of.emitted_ms = self.sources.now_ms
         flags = np.full(len(rows), FLAG_FINAL if of.final else 0, np.uint8)
         flags[np.searchsorted(rows.series, corrected)] |= FLAG_CORRECTION

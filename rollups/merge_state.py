@@ -23,9 +23,9 @@ from rollups.plain import NO_CELLS
 from rollups.windows import Window
 from schemas.cells import Cells, Column
 
-VERSION = "2"
+VERSION = "3"
 _PANE = ("kind", "start_ms", "final", "revision", "batches", "emitted_ms", "whole", "shares", "changed")
-_SHARE = ("source", "is_folded", "size", "newest", "loose")
+_SHARE = ("source", "is_folded", "size", "newest", "loose", "held")
 _WINDOW = (
     "kind",
     "window_ms",
@@ -71,7 +71,7 @@ class _Writer:
         for source, share in sorted(pane.shares.items()):
             self.blocks.append(share.folded or fold(share.rows))
             loose = self.loose(share.loose)
-            self.tables["share"].append((source, int(bool(share.folded)), share.size, share.newest, loose))
+            self.tables["share"].append((source, int(bool(share.folded)), share.size, share.newest, loose, share.held))
         self.tables["pane"].append(
             (
                 kind,
@@ -132,6 +132,7 @@ def snapshot(merge: Merge) -> bytes:
     columns |= {f"series/{name}": column for name, column in merge.series.columns().items()}
     columns |= {f"groups/{name}": column for name, column in merge.slo.groups.columns().items()}
     columns |= {f"slo/{name}": column for name, column in merge.slo.columns().items()}
+    columns |= {f"owing/{name}": column for name, column in merge.owing.columns().items()}
     meta = _shape(merge) | {"counters": json.dumps(dict(merge.counters))}
     return pack(meta, columns, [merge.series.frozen(), merge.slo.groups.frozen(), *out.blocks, *merge.slo.frozen()])
 
@@ -163,6 +164,7 @@ def _load(merge: Merge, columns: Mapping[str, Column], blocks: Iterator[bytes]) 
         merge.sources.grew_ms = columns["grew_ms"].astype(np.int64).reshape(-1, SOURCE_KINDS)
     merge.series.load(_family(columns, "series"), next(blocks))
     merge.slo.groups.load(_family(columns, "groups"), next(blocks))
+    merge.owing.load(_family(columns, "owing"))
     reader = _Reader(columns, blocks)
     for kind, coarse in enumerate(merge.kinds):
         coarse.panes = {pane.start_ms: pane for pane in reader.panes(kind)}
@@ -218,9 +220,9 @@ class _Reader:
             for _ in range(row["shares"]):
                 share, block = self._shares.pop(), self._block()
                 pane.shares[share["source"]] = (
-                    Share(NO_CELLS, block, share["size"], share["newest"], self._loose(share["loose"]))
+                    Share(NO_CELLS, block, share["size"], share["newest"], self._loose(share["loose"]), share["held"])
                     if share["is_folded"]
-                    else Share(unfold(block))
+                    else Share(unfold(block), held=share["held"])
                 )
             yield pane
 

@@ -31,6 +31,7 @@ class Share:
     size: int = 0  # rows that are folded
     newest: int = -1  # highest offset of those
     loose: Cells = NO_CELLS
+    held: int = 0  # measurements in all of them
 
     def current(self) -> Cells:
         """All rows, full values."""
@@ -54,6 +55,7 @@ class Share:
         if self.folded:
             self.open()
         self.rows, changed = resolve(self.rows, block)
+        self.held = int(self.rows.count.sum())
         return changed
 
     def correct(self, block: Cells) -> Cells:
@@ -69,6 +71,7 @@ class Share:
             gained = difference(rows_of(after, changed), rows_of(before, changed))
             self.folded, self.size = fold(after), len(after)
             self.newest, self.loose = int(after.offset.max()), NO_CELLS
+        self.held += int(gained.count.sum())
         if len(self.loose) > max(LOOSE_ROWS, self.size // LOOSE_SHARE):
             self.fold()
         return gained
@@ -99,6 +102,11 @@ class MergePane:
     def due(self) -> bool:
         """Something has to leave."""
         return self.whole or bool(self.changed)
+
+    @property
+    def held(self) -> int:
+        """Measurements of all source partitions."""
+        return sum(share.held for share in self.shares.values())
 
     def apply(self, source: int, block: Cells) -> Cells:
         """Take rows of one source partition. Answers what a final pane gained, for the coarse windows."""

@@ -91,16 +91,19 @@ class SloTable:
         self.groups = Definitions(max_groups)
         self.warm: dict[Place, SloCells] = {}
         self.folded: dict[Place, bytes] = {}
+        self.held: dict[Place, int] = {}  # total of all groups that was handed on, in units of 2**-20
         self.dropped_before_ms = NEVER
         self.beyond_horizon = 0
         self.refused = 0
+        self.refused_ms: Ints = np.zeros(0, np.int64)  # panes of the rows that the last partial brought in vain
         self._newest_ms = NEVER
 
     def apply(self, source: int, rows: Cells) -> SloDeltas:
         """Take the SLO rows of one partial."""
         index = self.groups.index_of(source, rows)
         usable = (index >= 0) & (rows.pane_ms >= self.dropped_before_ms)
-        self.refused += int(np.count_nonzero(index < 0))
+        self.refused_ms = rows.pane_ms[index < 0]
+        self.refused += len(self.refused_ms)
         self.beyond_horizon += int(np.count_nonzero((index >= 0) & (rows.pane_ms < self.dropped_before_ms)))
         panes = np.unique(rows.pane_ms[usable]).tolist()
         none = np.zeros(0, np.int64)
@@ -113,6 +116,7 @@ class SloTable:
                 index[mine], rows.offset[mine], rows.good[mine], rows.total[mine]
             )
             parts.append((index[mine][newer], np.full(len(newer), pane_ms), good, total))
+            self.held[pane_ms, source] = self.held.get((pane_ms, source), 0) + int(total.sum())
         number, pane, good, total = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         if panes and panes[-1] > self._newest_ms:
             self._newest_ms = panes[-1]
@@ -136,7 +140,7 @@ class SloTable:
         if pane_ms <= self.dropped_before_ms:
             return
         self.dropped_before_ms = pane_ms
-        for kept in (self.warm, self.folded):
+        for kept in (self.warm, self.folded, self.held):
             for place in [place for place in kept if place[0] < pane_ms]:
                 del kept[place]
 
@@ -151,6 +155,9 @@ class SloTable:
         out["source"] = np.array([place[1] for place, _ in warm], np.int64)
         out["size"] = np.array([len(cells.group) for _, cells in warm], np.int64)
         out["numbers"] = np.array([self.dropped_before_ms, self.beyond_horizon, self.refused, self._newest_ms])
+        out["held"] = np.array(
+            [number for place in sorted(self.held) for number in (*place, self.held[place])], np.int64
+        )
         out["folded"] = np.array([number for place in sorted(self.folded) for number in place], np.int64)
         return out
 
@@ -166,5 +173,7 @@ class SloTable:
         for place, low, high in zip(places, [0, *ends[:-1]], ends, strict=False):
             self.warm[place] = SloCells(*(values[name][low:high].copy() for name in _COLUMNS))
         self.dropped_before_ms, self.beyond_horizon, self.refused, self._newest_ms = values["numbers"].tolist()
+        held = values["held"].reshape(-1, 3).tolist()
+        self.held = {(pane_ms, source): total for pane_ms, source, total in held}
         names = values["folded"].reshape(-1, 2).tolist()
         self.folded = {(pane_ms, source): data for (pane_ms, source), data in zip(names, frozen, strict=True)}

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from rollups import claims
 from rollups.limits import NEVER, PANE_MS, SOURCE_KINDS
 from schemas.cells import FLAG_SLO, Cells
 from schemas.corrupt import COLUMNS, RESOLUTION, TIME, VALUE, CorruptRecord
@@ -41,6 +42,8 @@ class Soundness:
                 raise _refused(COLUMNS, f"{name} for {len(times)} kinds of source, and there are {SOURCE_KINDS}")
             _times(name, times)
         _times("now_ms", (batch.now_ms,))
+        if batch.claims:
+            _claims(batch.claims)
         if len(batch.cells):
             _rows(batch.cells, batch.as_of)
             self._groups(batch.cells)
@@ -72,6 +75,17 @@ def _refused(reason: str, detail: str) -> CorruptRecord:
 def _times(name: str, times: tuple[int, ...]) -> None:
     if not all(NEVER <= time_ms < TIME_BOUND_MS for time_ms in times):
         raise _refused(TIME, f"{name} {', '.join(map(str, times))}")
+
+
+def _claims(flat: tuple[int, ...]) -> None:
+    """Three numbers each, of panes that may be."""
+    if len(flat) % claims.FIELDS:
+        raise _refused(COLUMNS, f"{len(flat)} numbers of claims, which have {claims.FIELDS} each")
+    for kind, pane_ms, _ in claims.read(flat):
+        if not 0 <= kind < claims.KINDS:
+            raise _refused(VALUE, f"a claim about kind {kind}")
+        if not 0 <= pane_ms < TIME_BOUND_MS or pane_ms % PANE_MS:
+            raise _refused(TIME, f"a claim about a pane at {pane_ms}")
 
 
 def _rows(cells: Cells, as_of: int) -> None:

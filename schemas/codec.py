@@ -58,7 +58,7 @@ FORMS: Final[Mapping[str, tuple[type[Record], str]]] = {
     "LateRecord": (LateRecord, "late_record"),
     "DeadLetter": (DeadLetter, "dead_letter"),
 }
-TUPLES: Final = frozenset({"watermarks", "max_event_ms", "exemplars", "alert_ids", "transition_ids"})
+TUPLES: Final = frozenset({"watermarks", "claims", "max_event_ms", "exemplars", "alert_ids", "transition_ids"})
 BYTES: Final = frozenset({"original"})
 
 

@@ -196,6 +196,7 @@ class PartialBatch:
     watermarks: tuple[int, ...]  # by SourceKind
     max_event_ms: tuple[int, ...]  # by SourceKind
     cells: Cells
+    claims: tuple[int, ...] = ()  # (kind of source, pane start in ms, measurements), one after the other
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ Settled = Literal["delivered", "failed", "abandoned"]
 #: Actions that somebody has to hear of; the others only concern a channel that was told before.
 TELLING = frozenset({"trigger", "update"})
 SETTLED = frozenset({"delivered", "failed", "abandoned"})
+#: Counters of what becomes of a delivery, each counted under one: `offered` is their sum and what waits.
+FATES = ("delivered", "rejected", "unknown_channel", "superseded", "overflow", "too_old", "learned")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,6 +79,16 @@ class Outbox:
 
     def __len__(self) -> int:
         return sum(len(lane) for lane in self.lanes.values())
+
+    @property
+    def taken(self) -> int:
+        """Notifications that were offered from outside, repeats too."""
+        return self.counters["offered"] + self.counters["repeated"] - self.counters["fell_back"]
+
+    @property
+    def unaccounted(self) -> int:
+        """Deliveries that were offered and neither wait nor were settled: anything but 0 is a defect."""
+        return self.counters["offered"] - sum(self.counters[fate] for fate in FATES) - len(self)
 
     # -- in
 

@@ -115,6 +115,7 @@ def _fill(outbox: Outbox, content: dict[str, Any]) -> None:
         outbox.counters["owed_again"] += sum(bool(row["under_way"]) for row in fields["entries"])
         lane = outbox.lanes.get(name)
         if lane is None:
+            outbox.counters["offered"] -= len(entries)  # they are offered again, and fail
             outbox.offer([entry.record for entry in entries], outbox.now_ms)
             continue
         lane.paused_ms = int(fields["paused_ms"])

@@ -26,6 +26,7 @@ from streams.settings import Settings
 _SIZES = struct.Struct("<QQ")
 DETAIL_CHARS = 500
 COMPACT_EVERY_MS = 60_000
+STAGE = "aggregate"
 
 
 class AggregateStep:
@@ -61,6 +62,11 @@ class AggregateStep:
     def fence(self) -> int:
         """Last source offset applied."""
         return self._aggregate.fence
+
+    @property
+    def unaccounted(self) -> int:
+        """Measurements that were accepted and went nowhere."""
+        return self._aggregate.tally.unaccounted
 
     def apply(self, records: Records) -> None:
         """Decode and count what is above the fence."""
@@ -130,7 +136,8 @@ class AggregateStep:
         }
         selfmetrics.fates(self._reported, now)
         self._reported = now
-        selfmetrics.aggregate(self.partition, tally.unaccounted, len(self._aggregate.registry))
+        selfmetrics.unaccounted(STAGE, self.partition, self.unaccounted)
+        selfmetrics.series(self.partition, len(self._aggregate.registry))
         for kind, newest_ms in enumerate(self._aggregate.intake.watermarks.max_event_ms):
             selfmetrics.event_lag(kind, newest_ms, self._now_ms)
 
@@ -152,4 +159,4 @@ class AggregateStep:
 
     def close(self) -> None:
         """Take the partition's gauges down."""
-        selfmetrics.forget(self.partition)
+        selfmetrics.forget(STAGE, self.partition)

@@ -31,8 +31,11 @@ from streams.producer import Outgoing
 from streams.records import Record, Records
 from streams.settings import Settings
 
-log = structlog.get_logger(__name__)
 _SIZES = struct.Struct("<QQ")
+STAGE = "merge"
+PLACES_TOLD = 5
+
+log = structlog.get_logger(__name__)
 
 
 class MergeStep:
@@ -50,11 +53,17 @@ class MergeStep:
         self._letters: list[Outgoing] = []
         self._held: Mapping[int, int] = {}
         self._routes = routes
+        self._told_of = 0
 
     @property
     def fence(self) -> int:
         """Last offset of the partials applied."""
         return self._merge.fence
+
+    @property
+    def unaccounted(self) -> int:
+        """Measurements that the aggregates say they sent and that did not come, or came from nowhere."""
+        return self._merge.owing.measurements
 
     @property
     def urgent(self) -> bool:
@@ -125,6 +134,7 @@ class MergeStep:
         letters, self._letters = self._letters, []
         selfmetrics.judged(self.partition, {**self._merge.counters, **self._evaluator.counters})
         self._show_held(self._evaluator.held())
+        self._balance()
         return [*alerts, *status.values(), *rollups, *letters]
 
     def _show_held(self, held: Mapping[int, int]) -> None:
@@ -133,6 +143,18 @@ class MergeStep:
             log.info("alerts_held", partition=self.partition, by_source_partition=dict(held))
         selfmetrics.held(self.partition, self._held, held)
         self._held = held
+
+    def _balance(self) -> None:
+        """The books, and where they do not close when that is news."""
+        owing = self.unaccounted
+        selfmetrics.unaccounted(STAGE, self.partition, owing)
+        if owing and owing != self._told_of:
+            places = [
+                {"source": source, "kind": kind, "pane_ms": pane_ms, "missing": missing}
+                for (source, kind, pane_ms), missing in list(self._merge.owing)[:PLACES_TOLD]
+            ]
+            log.error("unaccounted", stage=STAGE, partition=self.partition, events=owing, places=places)
+        self._told_of = owing
 
     def _rollup(self, batch: RollupBatch) -> Outgoing:
         selfmetrics.ROLLUPS.labels(f"{batch.window_ms // 1000}s").inc(len(batch.cells))
@@ -157,6 +179,7 @@ class MergeStep:
     def close(self) -> None:
         """Take the partition's gauges down."""
         selfmetrics.held(self.partition, self._held, {})
+        selfmetrics.forget(STAGE, self.partition)
 
 
 def _status_key(status: SloStatus) -> bytes:

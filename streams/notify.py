@@ -23,6 +23,7 @@ from streams.records import Record, Records
 from streams.settings import Settings
 
 _HEAD = struct.Struct("<qQQ")
+STAGE = "notify"
 CALENDAR_MS = 253_402_300_800_000  # the year 10000, which no date can name
 
 
@@ -42,6 +43,14 @@ class NotifyStep:
         self._letters: list[Outgoing] = []
         self._now_ms = 0
         self._dirty = False
+        self._made = 0  # notifications that the incidents asked for, since this step began
+        self._taken_before = 0  # what the outbox had taken then
+
+    @property
+    def unaccounted(self) -> int:
+        """Notifications that were asked for and are neither settled nor waiting, or that nobody asked for."""
+        waiting = self._made - len(self._offers) - (self._outbox.taken - self._taken_before)
+        return abs(waiting) + abs(self._outbox.unaccounted)
 
     @property
     def urgent(self) -> bool:
@@ -75,6 +84,7 @@ class NotifyStep:
                 key = effect.incident_id.encode()
                 self._incidents.append(Outgoing(topics.INCIDENTS, key, codec.encode(effect), self.partition))
             else:
+                self._made += 1
                 self._offers.append(effect)
 
     def tick(self, now_ms: int, caught_up: bool) -> None:
@@ -95,6 +105,7 @@ class NotifyStep:
         ]
         self._dirty = self._dirty or bool(changes)
         selfmetrics.deliveries(self.partition, self._outbox.counters)
+        selfmetrics.unaccounted(STAGE, self.partition, self.unaccounted)
         return incidents + changes + refused
 
     def settled(self) -> None:
@@ -115,10 +126,12 @@ class NotifyStep:
         at = _HEAD.size
         self._notifier.restore(data[at : at + told])
         outbox_state.restore(self._outbox, data[at + told : at + told + owed])
+        self._taken_before = self._outbox.taken
 
     def close(self) -> None:
         """Attempts under way are the next owner's, who sends them again under the same keys."""
         self._delivery.remove(self._outbox)
+        selfmetrics.forget(STAGE, self.partition)
 
 
 def _dated(alert: AlertTransition) -> None:

@@ -27,7 +27,9 @@ STATE_BYTES = Gauge("tocsin_state_bytes", "Bytes of the last snapshot", ["stage"
 RESTORE = Histogram("tocsin_restore_seconds", "Loading one partition's state", ["stage"], buckets=_SECONDS)
 MEASUREMENTS = Counter("tocsin_measurements", "Measurements by what became of them", ["fate"])
 UNACCOUNTED = Gauge(
-    "tocsin_unaccounted_events", "Measurements accepted and not found again: 0 unless we are wrong", ["partition"]
+    "tocsin_unaccounted_events",
+    "What came in and is not found again; aggregate and merge: measurements, notify: deliveries. 0 unless we are wrong",
+    ["stage", "partition"],
 )
 REFUSED = Counter("tocsin_refused_records", "Records copied to the dead letter or late topic", ["reason"])
 OUTPUTS_REFUSED = Counter(
@@ -117,10 +119,14 @@ def fates(before: Mapping[str, int], now: Mapping[str, int]) -> None:
             MEASUREMENTS.labels(fate).inc(gained)
 
 
-def aggregate(partition: int, unaccounted: int, series: int) -> None:
+def series(partition: int, active: int) -> None:
     """State of one source partition."""
-    UNACCOUNTED.labels(str(partition)).set(unaccounted)
-    SERIES.labels(str(partition)).set(series)
+    SERIES.labels(str(partition)).set(active)
+
+
+def unaccounted(stage: str, partition: int, count: int) -> None:
+    """The books of one stage's partition."""
+    UNACCOUNTED.labels(stage, str(partition)).set(count)
 
 
 def holes(topic: str, offsets: int) -> None:
@@ -128,10 +134,11 @@ def holes(topic: str, offsets: int) -> None:
     HOLES.labels(topic).inc(offsets)
 
 
-def forget(partition: int) -> None:
+def forget(stage: str, partition: int) -> None:
     """The partition is somebody else's: take its gauges down."""
-    for gauge in (UNACCOUNTED, SERIES):
-        gauge.remove(str(partition))
+    UNACCOUNTED.remove_by_labels({"stage": stage, "partition": str(partition)})
+    if stage == "aggregate":
+        SERIES.remove_by_labels({"partition": str(partition)})
 
 
 def event_lag(kind: int, newest_ms: int, now_ms: int) -> None:

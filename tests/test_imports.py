@@ -26,6 +26,7 @@ OFFENCES = {
     "faust": ("sinks/x.py", "import faust"),
     "client-alone": ("tocsin/x.py", "import schemas"),
     "rooms-without-client": ("streams/x.py", "import tocsin"),
+    "oracle": ("demo/ideal.py", "import alerts"),
     "destinations": ("sinks/webhook.py", "import sinks.pagerduty"),
 }
 
@@ -53,7 +54,8 @@ def test_each_contract_can_be_broken(contract: str, tmp_path: Path) -> None:
     for room in ROOMS:
         (tmp_path / room).mkdir()
         (tmp_path / room / "__init__.py").touch()
-    for module in sorted(module for one in LINTER["contracts"] for module in one.get("modules", [])):
+    named = {m for one in LINTER["contracts"] for m in [*one.get("modules", []), *one.get("source_modules", [])]}
+    for module in sorted(module for module in named if "." in module):
         place = tmp_path / module.replace(".", "/")
         place.parent.mkdir(parents=True, exist_ok=True)
         (place.parent / "__init__.py").touch()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from demo.ideal import Tier, firing, pages, tiers, wilson_low
+from demo.ideal import Tier, firing, latched, lives, pages, tiers, wilson_low
 
 DAY_MS = 86_400_000
 RATE = 100  # events a second
@@ -95,3 +95,43 @@ def test_two_burns_are_two_pages() -> None:
     second = traffic(1_700, 1_500, 1_525, 1.0)
     found = pages(first[0], first[1] & second[1], 0.99, tiers(DAY_MS))
     assert [round(page.burn_started_ms / 1000) for page in found] == [800, 1_500]
+
+
+def test_an_alert_rises_from_ticket_to_page_and_ends_when_its_slowest_window_is_below() -> None:
+    times, good = traffic(2_400, 1_500, 1_560, 1.0)
+    (life,) = lives(times, good, 0.99, tiers(DAY_MS))
+    severities = [severity for _, severity in life.steps]
+    assert severities[0] in ("ticket", "page")
+    assert severities[-1] == "none"
+    assert life.paged_ms == pages(times, good, 0.99, tiers(DAY_MS))[0].fires_ms
+    # the last tier to burn is 3x over 48 minutes and 240 s, or 1x over 144 minutes and 720 s: bad share in 240 s <= 3 %
+    assert life.resolved_ms is not None
+    assert (life.resolved_ms - 1_560_000) / 1000 == pytest.approx(720 * (1 - 0.01), abs=1.5)
+
+
+def test_a_slow_burn_is_a_ticket_and_no_page() -> None:
+    times, good = traffic(5_000, 1_000, 4_000, 0.04)
+    (life,) = lives(times, good, 0.99, tiers(DAY_MS))
+    assert {severity for _, severity in life.steps} == {"ticket", "none"}
+    assert life.paged_ms is None
+    assert pages(times, good, 0.99, tiers(DAY_MS)) == []
+
+
+def test_what_still_burns_has_no_end_and_a_good_service_has_no_life() -> None:
+    times, good = traffic(900, 800, 900, 1.0)
+    (life,) = lives(times, good, 0.99, tiers(DAY_MS))
+    assert life.resolved_ms is None
+    assert life.steps[-1][1] == "page"
+    assert lives(times, np.ones(len(times), bool), 0.99, tiers(DAY_MS)) == []
+    assert lives(times[:0], good[:0], 0.99, tiers(DAY_MS)) == []
+
+
+def test_silence_ends_nothing_a_short_window_that_was_hardly_measured_clears_no_tier() -> None:
+    tier = Tier("ticket", 3.0, 240_000, 120_000)
+    times, good = traffic(240, 200, 240, 0.5)
+    assert latched(times, good, 0.99, tier)[-1]
+    sparse = np.array([times[-1] + 130_000])  # one good event in 120 s; the 240 s before were measured more densely
+    silent = latched(np.append(times, sparse), np.append(good, [True]), 0.99, tier)
+    assert silent[-1]
+    steady = times[-1] + 20_000 + np.arange(0, 120_000, 10_000)
+    assert not latched(np.append(times, steady), np.append(good, np.ones(len(steady), bool)), 0.99, tier)[-1]

@@ -53,3 +53,13 @@ def test_the_workers_are_led_to_them(tmp_path: Path) -> None:
         routes = read_routes(Path(pager.environment["TOCSIN_ROUTES_PATH"]), found.by_name)
         assert routes.channels({"severity": "page"}) == ("pagerduty", "webhook")
         assert routes.channels({"severity": "ticket"}) == ("webhook",)
+
+
+def test_a_fallback_is_a_third_receiver_that_the_pagers_channel_names(tmp_path: Path) -> None:
+    with stand_ins(tmp_path, fallback_s=2) as pager:
+        assert pager.backup is not None
+        policy = read_channels(tmp_path / "channels.yaml", pager.environment).policies(1)["pagerduty"]
+        assert (policy.fallback, policy.fallback_after_ms) == ("backup", 2_000)
+    with stand_ins(tmp_path) as pager:
+        assert pager.backup is None
+        assert "fallback" not in (tmp_path / "channels.yaml").read_text("utf-8")

@@ -199,7 +199,11 @@ def test_probes_and_metrics_tell_the_truth(plant: Plant, recovered: Burn) -> Non
     }
     assert all(0 <= lag <= READY_LAG_RECORDS for lag in lags.values())
     assert plant.ask("/nothing")[0] == 404
-    assert plant.metric("tocsin_unaccounted_events") == {f'{{partition="{p}"}}': 0.0 for p in range(PARTITIONS)}
+    assert plant.metric("tocsin_unaccounted_events") == {
+        f'{{partition="{p}",stage="{stage}"}}': 0.0
+        for stage in ("aggregate", "merge", "notify")
+        for p in range(PARTITIONS)
+    }
     fates = plant.metric("tocsin_measurements_total")
     assert fates['{fate="accepted"}'] >= GOOD + BAD + MANY
     assert fates['{fate="aggregated"}'] == fates['{fate="accepted"}']

@@ -10,6 +10,7 @@ import pytest
 from proof.faults import Step
 from proof.field import NotInTime
 from proof.nemesis import Nemesis, Unexpected
+from proof.pages import Notes
 from proof.way import Way
 
 PATIENCE_S = 0.2
@@ -40,7 +41,8 @@ class Playing:
         self.probes, self.kills, self.ends = Probing(), 0, []  # type: ignore[var-annotated]
         self.killed: list[str] = []
         self.crash = ""
-        self.dies_after = 0
+        self.dies_after = self.acknowledged = 0
+        self.notes = Notes()
 
     def until(self, what: str, holds: Callable[[], bool], patience_s: float = 0.0) -> None:
         ends = time.monotonic() + (patience_s or self.patience_s)
@@ -60,6 +62,9 @@ class Playing:
 
     def at_work(self) -> bool:
         return True
+
+    def acknowledge(self) -> None:
+        self.acknowledged += 1
 
     def held(self, name: str) -> set[tuple[str, int]]:
         return {("merge", 0), ("aggregate", 2)}

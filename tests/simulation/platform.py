@@ -92,9 +92,10 @@ class PlatformWorld(World):
 
     def finish(self, worker: Worker) -> None:
         """Its books: nothing that was accepted is unaccounted for."""
-        for held in worker.stages[0].held.values():
-            if unaccounted := held.step._aggregate.tally.unaccounted:
-                self.findings.append(f"{worker.name}: {unaccounted} unaccounted")
+        for stage in worker.stages:
+            for partition, held in stage.held.items():
+                if unaccounted := held.step.unaccounted:
+                    self.findings.append(f"{worker.name}: {unaccounted} unaccounted in {stage.name}[{partition}]")
 
     def outage(self, fault: Fault) -> None:
         fake = (self.pager, self.hook)[fault.worker % 2]

@@ -17,12 +17,16 @@ import pytest
 from alerts.cohort import Cohort
 from rollups.aggregate import Aggregate
 from rollups.dedupe import Dedupe
+from rollups.pane_table import MergePane
+from rollups.plain import picked
 from schemas import codec
+from sinks.lane import Lane
+from sinks.outbox import Outbox
 from streams import topics
 from streams.aggregate import AggregateStep
 from streams.clock import SteadyClock
 from streams.merge import MergeStep
-from streams.producer import Sent
+from streams.producer import Producer, Sent
 from streams.stage import Stage, Unsaved
 from tests.simulation import scenario
 from tests.simulation.faults import Fault
@@ -190,3 +194,64 @@ def test_a_revision_that_says_two_things_is_seen(field: str) -> None:
     changed = dataclasses.replace(batch.cells, **{field: getattr(batch.cells, field) + 1})
     world.broker.append(topics.ROLLUPS, 0, None, codec.encode(dataclasses.replace(batch, cells=changed)))
     assert any("revision" in finding for finding in judge(world))
+
+
+# -- the workers' own books: what the oracle sees from outside, `tocsin_unaccounted_events` must see from inside
+
+
+def test_a_partial_that_is_lost_on_its_way_shows_in_the_merge() -> None:
+    right, calls = Producer.send, itertools.count()
+
+    def kept(record) -> bool:
+        whole = record.topic != topics.PARTIALS or not len(codec.decode(record.value).cells)
+        return whole or next(calls) % 20 != 7
+
+    def losing(self: Producer, records, sent=None):
+        return right(self, [record for record in records if kept(record)], sent)
+
+    with mock.patch.object(Producer, "send", losing):
+        found = findings([])
+    assert "unaccounted in merge" in found
+
+
+def test_rows_that_the_merge_loses_show_in_it() -> None:
+    right = MergePane.rows
+
+    def losing(self: MergePane, series=None):
+        rows = right(self, series)
+        return rows if series is not None or len(rows) < 2 else picked(rows, np.arange(1, len(rows)))
+
+    with mock.patch.object(MergePane, "rows", losing):
+        assert "unaccounted in merge" in findings([])
+
+
+def test_a_delivery_that_the_outbox_loses_shows_in_notify() -> None:
+    right, calls = Lane.add, itertools.count()
+
+    def losing(self: Lane, entry) -> None:
+        if next(calls) % 3 != 1:
+            right(self, entry)
+
+    with mock.patch.object(Lane, "add", losing):
+        assert "unaccounted in notify" in findings([])
+
+
+def test_a_notification_that_never_reaches_the_outbox_shows_in_notify() -> None:
+    right, calls = Outbox.offer, itertools.count()
+
+    def losing(self: Outbox, records, now_ms) -> None:
+        right(self, [record for record in records if next(calls) % 3 != 1], now_ms)
+
+    with mock.patch.object(Outbox, "offer", losing):
+        assert "unaccounted in notify" in findings([])
+
+
+def test_measurements_that_the_aggregate_drops_uncounted_show_in_it() -> None:
+    right = Aggregate._count
+
+    def losing(self: Aggregate, chunk, kind, start_ms, rows) -> None:
+        if start_ms % 30_000:
+            right(self, chunk, kind, start_ms, rows)
+
+    with mock.patch.object(Aggregate, "_count", losing):
+        assert "unaccounted in aggregate" in findings([])

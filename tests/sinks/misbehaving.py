@@ -115,6 +115,7 @@ class Misbehaving(RuleBasedStateMachine):
         box = self.box
         ended = ("delivered", "rejected", "too_old", "overflow", "superseded", "unknown_channel", "learned")
         assert box.counters["offered"] == len(box) + sum(box.counters[name] for name in ended)
+        assert box.unaccounted == 0
         assert all(lane.flying == sum(bool(entry.lease_ms) for entry in lane) for lane in box.lanes.values())
         assert all(lane.flying <= lane.policy.in_flight for lane in box.lanes.values())
 

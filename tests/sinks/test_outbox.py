@@ -281,3 +281,15 @@ def test_memory_of_keys_is_bounded_and_counted() -> None:
 
 Misbehaving.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 TestMisbehaving = pytest.mark.timeout(100)(Misbehaving.TestCase)
+
+
+def test_a_delivery_that_vanishes_is_unaccounted_for_and_one_that_falls_back_is_not() -> None:
+    box = outbox(fallback="team", fallback_after_ms=2_000)
+    box.offer([notification()], T0)
+    now = failing_for(box, 3)
+    assert (box.unaccounted, box.taken, box.counters["fell_back"]) == (0, 1, 1)
+    box.offer([notification(), notification(name="another")], now)
+    assert (box.unaccounted, box.taken) == (0, 3)
+    lane = box.lanes["pager"]
+    lane.remove(next(iter(lane)))  # nobody settled it
+    assert box.unaccounted == 1

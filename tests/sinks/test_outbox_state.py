@@ -52,6 +52,7 @@ def test_deliveries_of_a_channel_that_is_gone_fail_with_that_reason() -> None:
     box = Outbox({"team": Policy()})
     restore(box, snapshot(used()))
     assert len(box) == 0
+    assert (box.unaccounted, box.counters["offered"], box.counters["unknown_channel"]) == (0, 6, 5)
     gone = [record for record in box.drain() if "no channel 'pager'" in record.last_error]
     assert len(gone) == 5
 

@@ -136,7 +136,7 @@ def test_its_gauges_go_with_the_partition():
     one = step(9)
     one.apply(log(event(T0)))
     drained(one, T0)
-    assert b'tocsin_unaccounted_events{partition="9"} 0.0' in selfmetrics.exposition()
+    assert b'tocsin_unaccounted_events{partition="9",stage="aggregate"} 0.0' in selfmetrics.exposition()
     assert b'tocsin_series{partition="9"} 1.0' in selfmetrics.exposition()
     one.close()
     assert b'partition="9"' not in selfmetrics.exposition()

@@ -11,7 +11,7 @@ from sinks.channels import Channel, Channels
 from sinks.lane import Policy
 from sinks.port import Delivered
 from sinks.webhook import Webhook
-from streams import topics
+from streams import selfmetrics, topics
 from streams.notify import NotifyStep
 from streams.records import Record
 from streams.settings import Settings
@@ -206,3 +206,24 @@ def test_the_next_owner_sends(world):
     world.checkpoint()
     world.step.close()
     assert not world.delivery.sends
+
+
+def test_what_incidents_asked_for_is_settled_or_waits_and_what_vanishes_is_unaccounted_for(world, monkeypatch):
+    world.read(ALERT)
+    assert world.step.unaccounted == 0  # on its way to the outbox
+    world.checkpoint()
+    assert world.step.unaccounted == 0
+    restored = World()
+    restored.step.restore(world.step.snapshot())
+    restored.offset = world.offset
+    restored.read(RESOLVED)
+    restored.checkpoint()
+    restored.deliver()
+    assert restored.step.unaccounted == 0
+    monkeypatch.setattr("sinks.outbox.Outbox.offer", lambda *_: None)
+    world.read(RESOLVED)
+    world.checkpoint()
+    assert world.step.unaccounted == 1
+    assert b'tocsin_unaccounted_events{partition="0",stage="notify"} 1.0' in selfmetrics.exposition()
+    world.step.close()
+    assert b'stage="notify"} 1.0' not in selfmetrics.exposition()

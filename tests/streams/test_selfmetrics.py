@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import yaml
 from prometheus_client import REGISTRY
 
 from streams import selfmetrics
@@ -47,7 +48,13 @@ def test_a_partition_that_left_leaves_no_gauge():
     metrics.left(3)
     assert value("tocsin_lag_records", stage="leaving", partition="3") is None
     metrics.left(3)
-    selfmetrics.forget(99)
+    selfmetrics.unaccounted("merge", 3, 2)
+    selfmetrics.unaccounted("notify", 3, 1)
+    selfmetrics.forget("merge", 3)
+    assert value("tocsin_unaccounted_events", stage="merge", partition="3") is None
+    assert value("tocsin_unaccounted_events", stage="notify", partition="3") == 1
+    selfmetrics.forget("notify", 3)
+    selfmetrics.forget("aggregate", 99)
 
 
 def test_every_name_has_our_prefix_and_every_label_a_bound():
@@ -64,3 +71,10 @@ def test_only_this_file_knows_the_metrics_library():
     assert not [
         path.name for path in others if re.search(r"^(import|from) prometheus_client", path.read_text(), re.MULTILINE)
     ]
+
+
+def test_the_rules_for_operators_name_metrics_that_there_are():
+    rules = yaml.safe_load((ROOT / "ops" / "alerts.yaml").read_text("utf-8"))["groups"][0]["rules"]
+    named = {name for rule in rules for name in re.findall(r"tocsin_\w+", rule["expr"])}
+    assert "tocsin_unaccounted_events" in named
+    assert named <= {metric.name for metric in REGISTRY.collect()}
