@@ -93,7 +93,7 @@ class Driver:
 def driver(bootstrap: str, keys: int, records: int, seconds: int) -> Iterator[Driver]:
     """It generates at once; killed at the end. `records`: of each key, spread over so many seconds."""
     with tempfile.TemporaryDirectory(prefix="tocsin-classes-") as folder:
-        path = jvm.compiled(SOURCES, (TESTS, STREAMS, jvm.LOGGING), pathlib.Path(folder))
+        path = jvm.compiled([SOURCES], (TESTS, STREAMS, jvm.LOGGING), pathlib.Path(folder))
         command = jvm.command(path, HEAP_MB, "Drive", bootstrap, str(keys), str(records), str(seconds))
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

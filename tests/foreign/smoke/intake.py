@@ -58,7 +58,7 @@ class IntakeStep:
         self.partition, self._once, self._wrong = partition, once, wrong
         self.fence, self._stream_ms = -1, -1
         self._open: dict[Place, int] = {}
-        self._changed: set[Place] = set()
+        self._changed: dict[Place, int] = {}
         self._closed: list[Outgoing] = []
         self._out: list[Outgoing] = []
         self._producer = Producer(f"smoke-{partition}", "boot")
@@ -84,8 +84,7 @@ class IntakeStep:
                     continue  # too late for it
                 before = self._open.get(place)
                 combined = number if before is None else min(before, number) if window == MIN else before + number
-                self._open[place] = combined
-                self._changed.add(place)
+                self._open[place] = self._changed[place] = combined
 
     def _sequences(self, offset: int) -> list[int]:
         """Under which numbers a record is counted: its own, unless this job is to be wrong."""
@@ -118,7 +117,7 @@ class IntakeStep:
             self._once.send(self._closed, WRONG_AT if self._wrong.name == "repeated" else -1)
             self._closed = []
         out, self._out = self._out, []
-        out += [self._result("raw", place, self._open[place]) for place in self._changed if place in self._open]
+        out += [self._result("raw", place, value) for place, value in self._changed.items()]
         self._changed.clear()
         return out
 
