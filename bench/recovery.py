@@ -82,7 +82,8 @@ def engines(classes: pathlib.Path) -> list[Engine]:
 
 def held(bootstrap: str, group: str) -> dict[str, set[int]]:
     """Client of each member (its first words, where an engine adds its own) -> partitions of telemetry that it holds."""
-    described = topics.admin(bootstrap).describe_consumer_groups([group])[group].result(30)
+    client = topics.admin(bootstrap)  # must outlive the answer
+    described = client.describe_consumer_groups([group])[group].result(30)
     found: dict[str, set[int]] = {}
     for member in described.members:
         client = member.client_id.partition("-StreamThread")[0]

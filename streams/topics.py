@@ -43,6 +43,10 @@ class BrokerUnreachable(TopicsUnavailable):
     """Nobody answered at all."""
 
 
+#: What a broker answers while its coordinator is still on its way.
+COMING = frozenset(
+    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+)
 #: librdkafka's own codes for that: no transport, all brokers down, timed out.
 NOBODY = frozenset({-195, -187, -185})
 
@@ -131,10 +135,17 @@ def ensure(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
 def _wait_for_coordinator(bootstrap: str) -> None:
     """A fresh broker makes its offsets topic when it is first asked about a group; a worker that asks first is slow."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "tocsin.topics", "log_level": 0})
+    deadline = time.monotonic() + TIMEOUT_S
     try:
-        consumer.committed([TopicPartition(TELEMETRY, 0)], timeout=TIMEOUT_S)
-    except KafkaException as error:
-        raise TopicsUnavailable(f"broker {bootstrap}: no group coordinator: {error.args[0].str()}") from error
+        while True:
+            try:
+                consumer.committed([TopicPartition(TELEMETRY, 0)], timeout=TIMEOUT_S)
+            except KafkaException as error:
+                if error.args[0].code() in COMING and time.monotonic() < deadline:
+                    time.sleep(SHOWN_POLL_S)
+                    continue
+                raise TopicsUnavailable(f"broker {bootstrap}: no group coordinator: {error.args[0].str()}") from error
+            return
     finally:
         consumer.close()
 

@@ -148,6 +148,7 @@ def job_ends(bootstrap, topic):
 
 @pytest.mark.slow
 @pytest.mark.broker
+@pytest.mark.timeout(420)
 def test_kafkas_own_driver_passes_the_job_under_kills_and_refuses_a_record_dropped():
     if time.time() % 86_400 > 86_400 - NEAR_MIDNIGHT_S:
         pytest.skip("near midnight UTC the driver sees two days")

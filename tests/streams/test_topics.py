@@ -5,6 +5,7 @@ import time
 import types
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from streams import topics
@@ -102,3 +103,36 @@ def test_an_unreachable_broker_is_an_answer(monkeypatch):
         topics.ensure("127.0.0.1:9", 2)
     with pytest.raises(topics.TopicsUnavailable, match=r"127\.0\.0\.1:9"):
         topics.drift("127.0.0.1:9", 2)
+
+
+class Coordinating:
+    """A consumer whose group's coordinator is on its way for a while."""
+
+    def __init__(self, *codes: int) -> None:
+        self.codes = list(codes)
+
+    def committed(self, places: list, timeout: float) -> None:
+        if self.codes:
+            raise KafkaException(KafkaError(self.codes.pop(0)))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_coordinator_that_is_on_its_way_is_waited_for(monkeypatch):
+    monkeypatch.setattr(topics, "SHOWN_POLL_S", 0.0)
+    consumer = Coordinating(KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
+    monkeypatch.setattr(topics, "Consumer", lambda _settings: consumer)
+    topics._wait_for_coordinator("")
+    assert not consumer.codes
+    assert consumer.closed
+
+
+@pytest.mark.parametrize(
+    ("code", "patience_s"), [(KafkaError.GROUP_AUTHORIZATION_FAILED, 30.0), (KafkaError.NOT_COORDINATOR, -1.0)]
+)
+def test_another_error_and_one_that_lasts_are_told(monkeypatch, code, patience_s):
+    monkeypatch.setattr(topics, "TIMEOUT_S", patience_s)
+    monkeypatch.setattr(topics, "Consumer", lambda _settings: Coordinating(code))
+    with pytest.raises(topics.TopicsUnavailable, match="no group coordinator"):
+        topics._wait_for_coordinator("")
