@@ -56,7 +56,7 @@ class Peer:
         return f"{self.name} is not installed: {MAKE}" if not pathlib.Path(self.python).exists() else ""
 
 
-FAUST = Peer("faust", ("-m", "bench.peers.plain_faust", "worker", "-l", "error"), rounds=True)
+FAUST = Peer("faust", ("-m", "bench.peers.plain_faust", "worker", "-l", "error", "--without-web"), rounds=True)
 QUIX = Peer("quix", ("-m", "bench.peers.quix"), own_environment=True)
 BYTEWAX = Peer(
     "bytewax",

@@ -39,6 +39,7 @@ BALANCE_S, WAIT_S = 240.0, 240.0
 QUIET_S = 12.0  # longer than a commit, a round and a poll
 SETTLE_S = 120.0
 WINDOW_S = work.WINDOW_MS / 1000
+RUNS_A_KILL = 3  # of ours for each of theirs: one of theirs takes two minutes
 
 Say = Callable[[str], None]
 
@@ -254,7 +255,7 @@ def compare(rig: Rig, runs: int, say: Say) -> list[Figure]:
         for engine in engines(pathlib.Path(folder)):
             for name, session_s in ((engine.name, engine.own_s), (f"{engine.name}_equal", ours_s)):
                 found = []
-                for _ in range(runs):
+                for _ in range(max(1, runs // RUNS_A_KILL)):
                     found.append(kill_time(rig, engine, session_s, say))
                     say(f"recovery: {engine.told}, session timeout {session_s:g} s: {found[-1].line()}")
                 answers += figures(name, engine, session_s, found)
