@@ -9,7 +9,7 @@ PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.complete
 export PYTHON
 
-.PHONY: help env demo demo-verify test test-quick simulate check lint types imports format bench bench-quick peers chaos chaos-long topics lock clean
+.PHONY: help env demo demo-verify test test-quick simulate smoke check lint types imports format bench bench-quick peers chaos chaos-long topics lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test-quick: $(STAMP) ## the tests that need no broker and no patience
 
 simulate: $(STAMP) ## many worlds on a virtual clock, with faults (ARGS="--seeds 5000 --from 0")
 	@PYTHONPATH=.:client/src $(BIN)/python -m tests.simulation $(ARGS)
+
+smoke: $(STAMP) ## Kafka Streams' own SmokeTestDriver judges a job of ours that is killed as it runs (ARGS=--quick)
+	@PYTHONPATH=.:client/src $(BIN)/python -m tests.foreign.smoke $(ARGS)
 
 check: lint types imports ## what CI checks before the tests
 

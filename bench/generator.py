@@ -26,7 +26,7 @@ import prometheus_client
 from numpy.typing import NDArray
 
 from bench.rig import ROOT, Rig, environment
-from bench.workloads import BAD_SHARE, ROUTES, SOURCES, Publisher, Singles, series_of, warm_up
+from bench.workloads import BAD_SHARE, ROUTES, SOURCES, Publisher, Singles, keys_of, series_of, warm_up
 
 TICK_S = 0.01
 LINGER_MS = 5
@@ -48,6 +48,7 @@ class Pace:
     seed: int = 11
     bad_share: float = BAD_SHARE  # of a route that is well
     ratios: Sequence[float] = (BURNING_SHARE,)  # of a route that has gone bad: route by route, and again
+    keyed: bool = False  # the record's key is its series, as in workloads.Load
     expose_port: int = 0  # where Prometheus finds counters of the same events; 0: nowhere
 
 
@@ -112,6 +113,7 @@ class Paced:
 
     def __init__(self, pace: Pace, publisher: Publisher, singles: Singles) -> None:
         self.pace, self._publisher, self._singles = pace, publisher, singles
+        self._keys = keys_of(pace.series) if pace.keyed else []
         self._rng = np.random.default_rng(pace.seed)
         self._kept: list[Published] = []
         self._behind_ms: list[float] = []
@@ -145,10 +147,10 @@ class Paced:
         good = self._rng.random(len(number)) >= bad_shares(self.pace, route, elapsed)
         time_ms = ((begun_s + elapsed) * 1000).astype(np.int64)
         value = self._rng.lognormal(3.0, 1.0, len(number))
-        for who, event in zip(
-            source.tolist(), self._singles.encoded(source, series, time_ms, value, good), strict=True
-        ):
-            self._publisher.send(who, event)
+        names = [self._keys[each] for each in series.tolist()] if self._keys else [b""] * len(number)
+        events = self._singles.encoded(source, series, time_ms, value, good)
+        for who, event, key in zip(source.tolist(), events, names, strict=True):
+            self._publisher.send(who, event, key)
         self._kept.append(Published(time_ms, route, good))
         if self._exposed is not None:
             self._exposed.add(route, good)
@@ -223,7 +225,8 @@ def main(said: str) -> None:
     order = json.loads(said)
     pace = Pace(**order["pace"])
     publisher, singles = Publisher(order["bootstrap"], LINGER_MS), Singles(pace.series)
-    warmed = warm_up(publisher, singles, pace.series, time.time_ns() // 1_000_000) if pace.warm_up else 0
+    keys, now_ms = keys_of(pace.series) if pace.keyed else [], time.time_ns() // 1_000_000
+    warmed = warm_up(publisher, singles, pace.series, now_ms, keys) if pace.warm_up else 0
     publisher.done()
     paced = Paced(pace, publisher, singles)
     print(f"ready {warmed}", flush=True)

@@ -43,13 +43,13 @@ def artifact(name: str) -> str:
     return "-".join(word for word in name.removesuffix(".jar").split("-") if not word[:1].isdigit())
 
 
-def compiled(sources: pathlib.Path, wanted: Sequence[Wanted], classes: pathlib.Path) -> str:
-    """The classpath to run what lies in `sources`, compiled into `classes`. Raises NotCompiled."""
+def compiled(sources: Sequence[pathlib.Path], wanted: Sequence[Wanted], classes: pathlib.Path) -> str:
+    """The classpath to run what lies in these folders, compiled into `classes`. Raises NotCompiled."""
     path = classpath(wanted, classes)
     (compiler,) = java.fetch(*COMPILER)
     command = [str(java.java()), "-jar", str(compiler), f"-{RELEASE}", "-nowarn", "-d", str(classes)]
     done = subprocess.run(
-        [*command, "-cp", path, *map(str, sorted(sources.glob("*.java")))],
+        [*command, "-cp", path, *(str(file) for folder in sources for file in sorted(folder.glob("*.java")))],
         capture_output=True,
         text=True,
         timeout=COMPILE_S,
@@ -60,7 +60,8 @@ def compiled(sources: pathlib.Path, wanted: Sequence[Wanted], classes: pathlib.P
     return path
 
 
-def command(path: str, heap_mb: int, main: str, *arguments: str) -> tuple[str, ...]:
-    """The words that run a class."""
+def command(path: str, heap_mb: int, main: str, *arguments: str, opened: Sequence[str] = ()) -> tuple[str, ...]:
+    """The words that run a class. `opened`: packages of Java's own base into which it must be let."""
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-    return (str(java.java()), f"-Xmx{heap_mb}m", quiet, "-cp", path, main, *arguments)
+    opens = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in opened]
+    return (str(java.java()), f"-Xmx{heap_mb}m", quiet, *opens, "-cp", path, main, *arguments)

@@ -24,7 +24,8 @@ from bench.throughput import RUN_S, SAMPLE_S, UNTIL, WARM, middle_rate
 from bench.truth import Cell, Results, Window, all_rows, check, windows
 from bench.workloads import Load, publish
 
-SOURCES = ROOT / "bench" / "peers" / "kstreams"
+SHARED = ROOT / "bench" / "peers" / "jvm"
+SOURCES = (SHARED, ROOT / "bench" / "peers" / "kstreams")
 SCHEMA = ROOT / "schemas" / "avro" / "telemetry_event.avsc"
 WANTED = (jvm.STREAMS, jvm.AVRO, jvm.LOGGING)
 THREADS = 2
@@ -41,22 +42,16 @@ def peer(classes: pathlib.Path) -> Peer:
     return Peer("kstreams", tuple(words), program=program)
 
 
-def settings(guarantee: str, events: int, warm_results: str) -> dict[str, str]:
-    """What the program is told besides what every peer is told."""
-    return {
-        "BENCH_GUARANTEE": guarantee,
-        "BENCH_THREADS": str(THREADS),
-        "BENCH_SCHEMA": str(SCHEMA),
-        "BENCH_WARM_EVENTS": str(events),
-        "BENCH_WARM_RESULTS": warm_results,
-    }
+#: What every program of the peers in Java is told besides what every peer is told.
+SETTINGS = {"BENCH_THREADS": str(THREADS), "BENCH_SCHEMA": str(SCHEMA)}
 
 
 def measured(rig: Rig, engine: Peer, guarantee: str, truth: Mapping[Window, Cell], events: int) -> Run:
-    """One run to the end of the topic. Raises WrongOutcome."""
-    warm_results = rig.name("kstreams-warm-results")
+    """One run to the end of the topic, after one that warms the program up. Raises WrongOutcome."""
+    warm_results = rig.name(f"{engine.name}-warm-results")
     rig.topic(warm_results)
-    with running(rig, engine, settings(guarantee, events, warm_results)) as run:
+    warm = {"BENCH_GUARANTEE": guarantee, "BENCH_WARM_EVENTS": str(events), "BENCH_WARM_RESULTS": warm_results}
+    with running(rig, engine, SETTINGS | warm) as run:
         spent: list[tuple[float, float]] = []  # (events done, processor seconds)
         peak = 0.0
 

@@ -20,6 +20,7 @@ PAGE, PICTURES = DOCS / "benchmarks.md", DOCS / "benchmarks"
 ENGINES: Mapping[str, str] = {
     "tocsin": "Tocsin",
     "kstreams": "Kafka Streams (Java)",
+    "flink": "Flink (Java)",
     "consumer": "plain consumer, no work",
     "quix": "Quix Streams",
     "bytewax": "Bytewax",
@@ -49,9 +50,13 @@ peer's results window by window in every field. The record's key is the series, 
 repartition topic. Tocsin does more than the peers in that time: it also judges an SLO for each of a hundred routes and
 merges over partitions.
 
-What the peers are not asked for: nothing of them is killed here, and what each of them would lose or count twice then is
-another page's matter. Quix commits and Bytewax snapshots every 5 s; Faust writes its changelog as events come; Tocsin
-snapshots as it does by default.
+Nothing is killed while rates are measured. Quix commits and Bytewax snapshots every 5 s, Kafka Streams commits and Flink
+makes a checkpoint each second; Faust writes its changelog as events come; Tocsin snapshots as it does by default. Flink runs
+on its embedded cluster, out of Maven packages (its distribution is none), on the Java that the embedded broker brings.
+
+`kill_to_rollup_*` are times from kill -9 of one of two processes to the first new window of its partitions; `kill_cost_*` the
+share of all measurements that windows lack or hold twice after that kill. With nothing in the name but the engine's, its session
+timeout is its own default; `equal` has ours.
 """
 
 
@@ -79,6 +84,17 @@ PICTURES_OF = (
         "memory",
         "Highest resident memory, process tree",
         {f"single_peak_rss_mb_{name}": label for name, label in ENGINES.items()},
+    ),
+    Picture(
+        "recovery",
+        "From kill -9 to the first new window, 100,000 series",
+        {
+            "kill_to_rollup_beside_s": ENGINES["tocsin"],
+            "kill_to_rollup_kstreams_equal_s": "Kafka Streams, session timeout as ours",
+            "kill_to_rollup_faust_equal_s": "stock Faust, session timeout as ours",
+            "kill_to_rollup_kstreams_s": "Kafka Streams, its defaults",
+            "kill_to_rollup_faust_s": "stock Faust, its defaults",
+        },
     ),
     Picture(
         "ratios",

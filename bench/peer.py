@@ -56,7 +56,7 @@ class Peer:
         return f"{self.name} is not installed: {MAKE}" if not pathlib.Path(self.python).exists() else ""
 
 
-FAUST = Peer("faust", ("-m", "bench.peers.plain_faust", "worker", "-l", "error"), rounds=True)
+FAUST = Peer("faust", ("-m", "bench.peers.plain_faust", "worker", "-l", "error", "--without-web"), rounds=True)
 QUIX = Peer("quix", ("-m", "bench.peers.quix"), own_environment=True)
 BYTEWAX = Peer(
     "bytewax",
@@ -135,11 +135,24 @@ def prepare(command: Sequence[str], state: pathlib.Path) -> list[str]:
 
 @contextlib.contextmanager
 def running(rig: Rig, peer: Peer, settings: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """A peer on the telemetry topic with a results topic of its own; killed at the end."""
+    """A peer on the telemetry topic, alone in its group, with a results topic of its own; killed at the end."""
     group = rig.name(peer.name)
-    results = f"{group}-results"
-    rig.topic(results)
-    state = rig.directory / group
+    rig.topic(results_of(group))
+    with joined(rig, peer, group, settings) as run:
+        yield run
+
+
+def results_of(group: str) -> str:
+    """The results topic of a group."""
+    return f"{group}-results"
+
+
+@contextlib.contextmanager
+def joined(rig: Rig, peer: Peer, group: str, settings: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """One process of a peer's group; killed at the end."""
+    results = results_of(group)
+    name = rig.name(group)
+    state = rig.directory / name
     state.mkdir()
     command = [peer.python, *prepare(peer.command, state)]
     own = {
@@ -154,7 +167,7 @@ def running(rig: Rig, peer: Peer, settings: Mapping[str, str] | None = None) -> 
     if peer is BYTEWAX:
         done = [peer.python, "-m", "bytewax.recovery", str(state), "1"]
         subprocess.run(done, env=environment() | own, check=True, capture_output=True)
-    log = rig.directory / f"{group}.log"
+    log = rig.directory / f"{name}.log"
     with log.open("wb") as errors:
         process = subprocess.Popen(
             command,

@@ -85,9 +85,16 @@ def why(log: str) -> str:
 
 
 class Worker:
-    """One worker process."""
+    """One worker process. `module`: what Python runs; one that takes our settings and serves our metrics."""
 
-    def __init__(self, bootstrap: str, application: str, log: pathlib.Path, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        application: str,
+        log: pathlib.Path,
+        settings: Mapping[str, str],
+        module: str = "streams",
+    ) -> None:
         self.port = free_port()
         own = {
             "TOCSIN_BOOTSTRAP": bootstrap,
@@ -100,7 +107,7 @@ class Worker:
         self.peak_mb = 0.0
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams", "worker"],
+                [sys.executable, "-m", module, "worker"],
                 env={**environment(), **own, **settings},
                 stdout=out,
                 stderr=out,

@@ -12,7 +12,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping
 
-from bench import arrays, comparison, detection, kstreams, paging, pair, shapes, takeover
+from bench import arrays, comparison, detection, flink, kstreams, paging, pair, recovery, shapes, takeover
 from bench.generator import Pace
 from bench.results import Figure
 from bench.rig import Rig
@@ -143,6 +143,11 @@ def take_overs(rig: Rig, size: Size, say: Say) -> list[Figure]:
     return [Figure("kill_to_rollup_s", "s", tuple(found), f"<= {timeout + SLACK_S:g}", told)]
 
 
+def recoveries(rig: Rig, size: Size, say: Say) -> list[Figure]:
+    """From kill -9 to the first new window, beside stock Faust and Kafka Streams."""
+    return recovery.compare(rig, size.runs, say)
+
+
 def peers(rig: Rig, size: Size, say: Say) -> list[Figure]:
     """Single events, beside the Python peers."""
     return comparison.compare(rig, size.singles, size.peer_s, size.runs, say)
@@ -151,6 +156,11 @@ def peers(rig: Rig, size: Size, say: Say) -> list[Figure]:
 def java_peer(rig: Rig, size: Size, say: Say) -> list[Figure]:
     """Single events, beside Kafka Streams."""
     return kstreams.compare(rig, max(size.singles, kstreams.EVENTS_MIN), size.runs, say)
+
+
+def flink_peer(rig: Rig, size: Size, say: Say) -> list[Figure]:
+    """Single events, beside Flink."""
+    return flink.compare(rig, max(size.singles, kstreams.EVENTS_MIN), size.runs, say)
 
 
 def shape(rig: Rig, size: Size, say: Say) -> list[Figure]:
@@ -172,12 +182,14 @@ PARTS: Mapping[str, Callable[[Rig, Size, Say], list[Figure]]] = {
     "singles": singles,
     "peers": peers,
     "kstreams": java_peer,
+    "flink": flink_peer,
     "batches": batches,
     "shapes": shape,
     "million": million,
     "pair": two_workers,
     "pages": page_times,
     "takeover": take_overs,
+    "recovery": recoveries,
     "detection": lambda rig, size, say: detection.figures(rig, say, quick=size.name == "quick"),
 }
 #: What takes minutes whatever its size is not in the short form.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from confluent_kafka import Producer as Librdkafka
@@ -180,16 +180,22 @@ def series_of(rng: np.random.Generator, series: int, source: NDArray[np.int64]) 
     return own * PARTITIONS + source % PARTITIONS
 
 
-def warm_up(publisher: Publisher, singles: Singles, series: int, time_ms: int) -> int:
-    """Each series once, at one time; how many events that is."""
+def keys_of(series: int) -> list[bytes]:
+    """The record's key of each series."""
+    return [key_of(number).encode() for number in range(series)]
+
+
+def warm_up(publisher: Publisher, singles: Singles, series: int, time_ms: int, keys: Sequence[bytes] = ()) -> int:
+    """Each series once, at one time; how many events that is. `keys`: of the records, by series; none: their sources'."""
     for partition in range(PARTITIONS):
         for begin in range(partition, series, BLOCK):
             number = np.arange(begin, min(begin + BLOCK, series), PARTITIONS)
             source = np.full(len(number), partition)
             time_of = np.full(len(number), time_ms)
             good = np.ones(len(number), np.bool_)
-            for event in singles.encoded(source, number, time_of, np.full(len(number), 20.0), good):
-                publisher.send(partition, event)
+            events = singles.encoded(source, number, time_of, np.full(len(number), 20.0), good)
+            for series_number, event in zip(number.tolist(), events, strict=True):
+                publisher.send(partition, event, keys[series_number] if keys else b"")
     return series
 
 
@@ -216,7 +222,7 @@ def _singles(publisher: Publisher, load: Load, end_ms: int) -> None:
     if load.warm_up:
         left = load.measurements - load.warming
         warm_up(publisher, singles, load.series, end_ms - round(1000 * left / load.rate) - WARM_UP_BEFORE_MS)
-    keys = [key_of(number).encode() for number in range(load.series)] if load.keyed else []
+    keys = keys_of(load.series) if load.keyed else []
     for block in rows(load, end_ms):
         events = singles.encoded(block.source, block.series, block.time_ms, block.value, block.good)
         names = [keys[series] for series in block.series.tolist()] if keys else [b""] * len(events)

@@ -24,6 +24,8 @@ app = faust.App(
     topic_disable_leader=True,
     table_standby_replicas=0,
     stream_wait_empty=False,
+    broker_client_id=work.CLIENT,
+    **({"broker_session_timeout": work.SESSION_S} if work.SESSION_S else {}),
 )
 events = app.topic(work.TOPIC, key_serializer="raw", value_serializer="raw")
 results = app.topic(work.RESULTS, key_serializer="raw", value_serializer="raw")

@@ -29,6 +29,8 @@ TOPIC = os.environ.get("BENCH_TOPIC", "telemetry")
 RESULTS = os.environ.get("BENCH_RESULTS", "bench-results")
 GROUP = os.environ.get("BENCH_GROUP", "bench-peer")
 PARTITIONS = int(os.environ.get("BENCH_PARTITIONS", "4"))
+SESSION_S = float(os.environ.get("BENCH_SESSION_S", "0"))  # 0: the engine's own default
+CLIENT = os.environ.get("BENCH_CLIENT", "bench-peer")
 
 
 class Event(TypedDict):

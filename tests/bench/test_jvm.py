@@ -32,4 +32,4 @@ def test_of_one_library_the_first_version_wins(monkeypatch, tmp_path):
 def test_what_is_no_java_is_refused(tmp_path):
     (tmp_path / "Wrong.java").write_text("class Wrong { int x = true; }", encoding="utf-8")
     with pytest.raises(jvm.NotCompiled, match="cannot convert"):
-        jvm.compiled(tmp_path, [], tmp_path / "classes")
+        jvm.compiled([tmp_path], [], tmp_path / "classes")

@@ -5,10 +5,6 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.atomic.LongAdder;
 import org.apache.avro.Schema;
-import org.apache.avro.generic.GenericDatumReader;
-import org.apache.avro.generic.GenericRecord;
-import org.apache.avro.io.BinaryDecoder;
-import org.apache.avro.io.DecoderFactory;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.serialization.Deserializer;
@@ -33,80 +29,15 @@ import org.apache.kafka.streams.state.WindowStore;
 /**
  * A peer: Kafka Streams in its own idiom (DSL, RocksDB window store with cache and changelog), doing the same work.
  *
- * <p>The record's key is the series, so that its windows need no repartition topic. Avro's own generic reader, with a
- * reader's schema of the fields that the windows need: it skips the rest, which is the fastest that it offers. A cell is
- * a mutable object with a compact binary form; results are the windows that changed, at each commit. It goes through the
+ * <p>The record's key is the series, so that its windows need no repartition topic. A cell has a compact binary form;
+ * results are the windows that changed, at each commit. It goes through the
  * topic once before it counts. Prints a line of JSON five times a second with the events done. It refuses to be clever.
  */
 public final class Windows {
     static final long WINDOW_MS = 10_000;
     static final long GRACE_MS = 5_000;
-    static final int HISTOGRAM_SCALE = 8;
-    static final int GOOD = 1;
-    static final int FRAME_BYTES = 10; // Avro single-object encoding: C3 01 and the fingerprint
     static final long REPORT_MS = 200;
     static final long CACHE_BYTES = 256L << 20;
-    static final String NEEDED =
-            """
-            {"type": "record", "name": "TelemetryEvent", "namespace": "tocsin", "fields": [
-              {"name": "time_ms", "type": "long"}, {"name": "value", "type": "double"}, {"name": "outcome", "type": "int"}]}
-            """;
-
-    record Event(long timeMs, double value, boolean good) {}
-
-    /** One series' window. The histogram is sparse: sorted buckets and their counts. */
-    static final class Cell {
-        long count;
-        double sum;
-        double low = Double.POSITIVE_INFINITY;
-        double high = Double.NEGATIVE_INFINITY;
-        long good;
-        int used;
-        short[] buckets = new short[16];
-        int[] counts = new int[16];
-
-        Cell fold(Event event) {
-            double value = event.value();
-            count++;
-            sum += value;
-            low = Math.min(low, value);
-            high = Math.max(high, value);
-            if (event.good()) {
-                good++;
-            }
-            bump((short) (value > 0 ? Math.ceil(Math.log(value) / Math.log(2) * HISTOGRAM_SCALE) - 1 : 0));
-            return this;
-        }
-
-        private void bump(short bucket) {
-            int at = java.util.Arrays.binarySearch(buckets, 0, used, bucket);
-            if (at >= 0) {
-                counts[at]++;
-                return;
-            }
-            at = -at - 1;
-            if (used == buckets.length) {
-                buckets = java.util.Arrays.copyOf(buckets, used * 2);
-                counts = java.util.Arrays.copyOf(counts, used * 2);
-            }
-            System.arraycopy(buckets, at, buckets, at + 1, used - at);
-            System.arraycopy(counts, at, counts, at + 1, used - at);
-            buckets[at] = bucket;
-            counts[at] = 1;
-            used++;
-        }
-
-        String json(long startMs) {
-            StringBuilder text = new StringBuilder(64 + 12 * used);
-            text.append("{\"start_ms\": ").append(startMs).append(", \"count\": ").append(count);
-            text.append(", \"sum\": ").append(sum).append(", \"low\": ").append(low).append(", \"high\": ").append(high);
-            text.append(", \"good\": ").append(good).append(", \"histogram\": {");
-            for (int at = 0; at < used; at++) {
-                text.append(at == 0 ? "\"" : ", \"").append(buckets[at]).append("\": ").append(counts[at]);
-            }
-            return text.append("}}").toString();
-        }
-    }
 
     static final class CellSerde implements Serde<Cell>, Serializer<Cell>, Deserializer<Cell> {
         @Override
@@ -161,43 +92,23 @@ public final class Windows {
         public void close() {}
     }
 
-    /** Single events. One a thread at a time, as Kafka Streams uses it: each task has a decoder of its own. */
     static final class EventReader implements Deserializer<Event> {
-        private final ThreadLocal<Reading> own;
-
-        private static final class Reading {
-            final GenericDatumReader<GenericRecord> reader;
-            BinaryDecoder decoder;
-            GenericRecord last;
-
-            Reading(Schema written) {
-                reader = new GenericDatumReader<>(written, new Schema.Parser().parse(NEEDED));
-            }
-        }
+        private final ThreadLocal<EventDecoder> own;
 
         EventReader(Schema written) {
-            own = ThreadLocal.withInitial(() -> new Reading(written));
+            own = ThreadLocal.withInitial(() -> new EventDecoder(written));
         }
 
         @Override
         public Event deserialize(String topic, byte[] data) {
-            Reading mine = own.get();
-            try {
-                mine.decoder =
-                        DecoderFactory.get().binaryDecoder(data, FRAME_BYTES, data.length - FRAME_BYTES, mine.decoder);
-                mine.last = mine.reader.read(mine.last, mine.decoder);
-            } catch (java.io.IOException error) {
-                throw new java.io.UncheckedIOException(error);
-            }
-            GenericRecord found = mine.last;
-            return new Event((Long) found.get(0), (Double) found.get(1), (Integer) found.get(2) == GOOD);
+            return own.get().event(data);
         }
     }
 
     static final class EventTime implements TimestampExtractor {
         @Override
         public long extract(ConsumerRecord<Object, Object> record, long partitionTime) {
-            return ((Event) record.value()).timeMs();
+            return ((Event) record.value()).timeMs;
         }
     }
 
@@ -212,6 +123,15 @@ public final class Windows {
         found.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
         found.put(StreamsConfig.consumerPrefix(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG), "earliest");
         found.put(StreamsConfig.consumerPrefix(ConsumerConfig.MAX_POLL_RECORDS_CONFIG), 10_000);
+        String session = System.getenv("BENCH_SESSION_S"); // absent: its own default
+        if (session != null) {
+            int sessionMs = (int) (1_000 * Double.parseDouble(session));
+            found.put(StreamsConfig.consumerPrefix(ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG), sessionMs);
+        }
+        String client = System.getenv("BENCH_CLIENT");
+        if (client != null) {
+            found.put(StreamsConfig.CLIENT_ID_CONFIG, client);
+        }
         return found;
     }
 
@@ -265,7 +185,10 @@ public final class Windows {
 
     public static void main(String[] arguments) throws Exception {
         Schema written = new Schema.Parser().parse(new File(System.getenv("BENCH_SCHEMA")));
-        warm(written, Long.parseLong(System.getenv("BENCH_WARM_EVENTS")));
+        long warming = Long.parseLong(System.getenv().getOrDefault("BENCH_WARM_EVENTS", "0"));
+        if (warming > 0) {
+            warm(written, warming);
+        }
         LongAdder done = new LongAdder();
         started(written, done, System.getenv("BENCH_GROUP"), System.getenv("BENCH_RESULTS"));
         while (true) {

@@ -1,0 +1,82 @@
+"""Flink beside ours: the same topic and work, in Java, on Flink's embedded cluster.
+
+What: our worker, then bench/peers/flink with a parallelism of two, again and again; warmed, timed, watched and checked as
+Kafka Streams is. Why the embedded cluster: Flink's distribution is no Maven package, its parts are; job, task executors and
+checkpoints are the same code. It refuses the time of a run whose results are not those of bench/truth.py.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import statistics
+import tempfile
+import time
+
+from bench import jvm
+from bench.comparison import RATE, SERIES, Run, Say, ours
+from bench.kstreams import SHARED, THREADS, measured
+from bench.peer import Peer
+from bench.results import Figure
+from bench.rig import ROOT, Rig
+from bench.truth import all_rows, windows
+from bench.workloads import Load, publish
+
+FLINK, CONNECTOR = "2.2.0", "5.0.0-2.2"
+SOURCES = (SHARED, ROOT / "bench" / "peers" / "flink")
+WANTED = (
+    (f"flink-clients-{FLINK}", "tree", f"org.apache.flink:flink-clients:{FLINK}"),
+    (f"flink-connector-base-{FLINK}", "tree", f"org.apache.flink:flink-connector-base:{FLINK}"),
+    (f"flink-connector-kafka-{CONNECTOR}", "tree", f"org.apache.flink:flink-connector-kafka:{CONNECTOR}"),
+    jvm.AVRO,
+    jvm.LOGGING,
+)
+#: Java's own packages that Flink looks into: it is made for older ones.
+OPENED = ("java.lang", "java.util", "java.time")
+HEAP_MB = 1_536
+GUARANTEE = "checkpoints, results at least once"
+
+
+def peer(classes: pathlib.Path) -> Peer:
+    """The program, compiled into `classes`."""
+    path = jvm.compiled(SOURCES, WANTED, classes)
+    program, *words = jvm.command(path, HEAP_MB, "FlinkWindows", opened=OPENED)
+    return Peer("flink", tuple(words), program=program)
+
+
+def compare(rig: Rig, measurements: int, runs: int, say: Say) -> list[Figure]:
+    """Ours and Flink, interleaved."""
+    load = Load(measurements, SERIES, RATE, keyed=True)
+    rig.fresh(keep_telemetry=False)
+    end_ms = time.time_ns() // 1_000_000
+    publish(rig.bootstrap, load, end_ms)
+    truth = windows(all_rows(load, end_ms))
+    say(f"flink: {measurements:,} events published, of {SERIES:,} series, keyed by series")
+    mine: list[Run] = []
+    theirs: list[Run] = []
+    with tempfile.TemporaryDirectory(prefix="tocsin-classes-") as folder:
+        engine = peer(pathlib.Path(folder))
+        for _ in range(runs):
+            mine.append(ours(rig, load))
+            say(f"flink: tocsin {mine[-1].line()}")
+            theirs.append(measured(rig, engine, GUARANTEE, truth, measurements))
+            say(f"flink: {theirs[-1].line()}")
+    return figures(mine, theirs)
+
+
+def figures(mine: list[Run], theirs: list[Run]) -> list[Figure]:
+    """Of all runs; ratios are of runs beside each other."""
+    ratio = tuple(us.per_s / them.per_s for us, them in zip(mine, theirs, strict=True))
+    cost = tuple(us.cpu_us / them.cpu_us for us, them in zip(mine, theirs, strict=True))
+    medians = tuple(statistics.median(run.per_s for run in each) for each in (mine, theirs))
+    told = (
+        f"{medians[0]:,.0f} events/s against {medians[1]:,.0f} of Flink {FLINK}, embedded cluster, parallelism {THREADS}, "
+        f"state on the heap, a checkpoint each second, warmed by a pass through the topic; {SERIES:,} series, all results "
+        f"checked"
+    )
+    return [
+        Figure("single_vs_flink_ratio", "x", ratio, "", told),
+        Figure("single_events_per_s_flink", "events/s", tuple(run.per_s for run in theirs), "", told),
+        Figure("single_cpu_us_flink", "us/event", tuple(run.cpu_us for run in theirs), "", "process tree"),
+        Figure("single_peak_rss_mb_flink", "MB", tuple(run.peak_mb for run in theirs), "", "process tree"),
+        Figure("single_cpu_vs_flink_ratio", "x", cost, "", "processor time an event, ours against theirs"),
+    ]
