@@ -20,6 +20,7 @@ VALUE_BOUND = float(2**43)  # |value| must be below
 TIME_BOUND_MS = 2**53  # 0 <= time_ms < bound
 DELTA_BOUND_MS = 2**32 - 1  # largest distance in time within one batch
 TRACE_BYTES = 16
+LONG_BYTES = 10  # the longest number in Avro
 
 # Bounds of what the client keeps in the host's memory.
 BUFFER_MEASUREMENTS = 100_000  # waiting or sent and not yet acknowledged
