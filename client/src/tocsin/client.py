@@ -12,13 +12,14 @@ from collections.abc import Collection, Mapping
 from time import monotonic
 
 from tocsin import encode, lifecycle, names, options
+from tocsin.backlog import Memory
 from tocsin.encode import Encoder
 from tocsin.errors import InvalidOption
 from tocsin.instruments import Counter, Gauge, Histogram, Instrument, Outcome
 from tocsin.measure import Measure
 from tocsin.privacy import Privacy
 from tocsin.pump import Pump
-from tocsin.recorder import REASONS, Recorder, Tally
+from tocsin.recorder import Recorder, Tally
 from tocsin.series import SeriesTable
 
 TYPE_CHECKING = False
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self, TypeVar
 
+    from tocsin.spool import Spool
     from tocsin.stats import Stats
     from tocsin.transport import Transport
 
     _I = TypeVar("_I", bound=Instrument)
 
 DEPLOY = "tocsin.deploy"  # the metric of deploy markers
-REFUSED = "tocsin.client.refused"  # the metric that tells of refusals
+REFUSED = "tocsin.client.refused"  # measurements that were not taken, by reason
+DROPPED = "tocsin.client.dropped"  # measurements that were taken and then lost, by reason
 
 
 class Client:
@@ -59,6 +62,13 @@ class Client:
         report: bool | None = None,
         disabled: bool | None = None,
         exit_deadline: float | None = None,
+        spool: str | None = None,
+        spool_bytes: int | None = None,
+        spool_age: float | None = None,
+        spool_full: str | None = None,
+        order: str | None = None,
+        catch_up_rate: float | None = None,
+        catch_up_jitter: float | None = None,
         labels_allow: Collection[str] | None = None,
         labels_deny: Collection[str] | None = None,
         labels_hash: Collection[str] | None = None,
@@ -71,8 +81,9 @@ class Client:
         desktop, vehicle or other. `source`: the id of what emits, by default the host's name. `rollout`: id of the
         deployment that this process belongs to. Times in seconds. `schema_id`: the batch schema's id in a registry
         (Confluent framing; without it the record names its schema by fingerprint). `report`: count refusals as the metric
-        `tocsin.client.refused`. `disabled`: check names, record nothing. `labels_*`: see `privacy`. Raises InvalidOption,
-        InvalidSource, InvalidLabel.
+        `tocsin.client.refused`. `disabled`: check names, record nothing. `spool`: a folder where batches lie, synced, until
+        they are acknowledged; `spool_*` and `order`: see `spool`; `catch_up_*`: see `pace`. `labels_*`: see `privacy`.
+        Raises InvalidOption, InvalidSource, InvalidLabel.
         """
         given = {name: value for name, value in locals().items() if name not in ("self", "transport")}
         settled = options.settle(given)
@@ -83,17 +94,21 @@ class Client:
         self._options = settled
         self._resource = _resource(settled, self._privacy)
         self._reserved = sum(1 for name in ("service", "version", "environment", "region") if settled[name])
-        self._reported: dict[str, int] = {}
+        self._reported: dict[tuple[str, str], int] = {}  # (metric, reason) -> count that was told
         self._given_up = 0
+        self._final: Stats | None = None  # once its spool is closed
         self._instruments: dict[object, Instrument] = {}
         self._series = SeriesTable(settled["max_series"])
         self._recorder = Recorder(
             settled["buffer_measurements"], settled["batch_size"], self._start, muted=settled["disabled"]
         )
         self._transport = _transport(transport, settled)
+        encoder = self._encoder()
+        self._spool = _spool(settled, self.source, encoder.boot)
         self._pump = Pump(
-            self._recorder, self._series.definitions, self._encoder(), self._transport, settled["batch_size"],
-            settled["buffer_bytes"], settled["flush_interval"], self._report_refusals,
+            self._recorder, self._series.definitions, encoder, self._transport,
+            self._spool or Memory(settled["buffer_bytes"]), settled["batch_size"], settled["buffer_bytes"],
+            settled["flush_interval"], self._report_losses, self._spool.pace.outage if self._spool else _nothing,
         )  # fmt: skip
         lifecycle.join(lifecycle.Member(self.close, self._pump, self._start_afresh))
 
@@ -130,10 +145,17 @@ class Client:
         """Send everything and wait up to `timeout` seconds for acknowledgements. True if nothing is left."""
         return self._pump.flush(timeout)
 
+    def commit(self, timeout: float = 10.0) -> bool:
+        """Wait up to `timeout` seconds until the end of this process could lose nothing that was recorded before.
+
+        True if all of it lies in the spool, synced, or was acknowledged. Without a spool this is `flush`.
+        """
+        return self._pump.commit(timeout) if self._spool else self._pump.flush(timeout)
+
     def close(self, timeout: float | None = None) -> bool:
         """Stop recording, flush, stop the thread, within `timeout` seconds (by default the option `exit_deadline`).
 
-        True if everything was acknowledged; else see stats.given_up.
+        True if everything was acknowledged or lies in the spool; else see stats.given_up.
         """
         if self._recorder.closed:
             return self._given_up == 0
@@ -143,11 +165,14 @@ class Client:
         self._pump.stop(timeout)
         done = self._pump.flush(max(0.0, deadline - monotonic()))
         self._given_up = 0 if done else len(self._recorder.rows) + self._recorder.held
+        if self._spool:
+            self._final = self.stats
+            self._spool.close()
         close = getattr(self._transport, "close", None)
         if close is not None:
             close()
         lifecycle.leave(self._pump)
-        return done
+        return self._given_up == 0
 
     def __enter__(self) -> Self:
         return self
@@ -165,24 +190,9 @@ class Client:
     @property
     def stats(self) -> Stats:
         """What became of every measurement so far."""
-        from tocsin.stats import Stats
+        from tocsin.stats import of
 
-        recorder, pump = self._recorder, self._pump
-        buffered = len(recorder.rows)
-        return Stats(
-            recorded=recorder.recorded + buffered,
-            refused=dict(recorder.refused),
-            delivered=pump.delivered,
-            rejected=dict(pump.rejected),
-            given_up=self._given_up,
-            buffered=0 if self._given_up else buffered,
-            in_flight=0 if self._given_up else recorder.held,
-            in_flight_bytes=pump.held_bytes,
-            batches=pump.batches,
-            retries=pump.retries,
-            series=len(self._series.definitions),
-            folded=self._series.folded,
-        )
+        return self._final or of(self._recorder, self._pump, self._series, self._spool, self._given_up)
 
     def _encoder(self) -> Encoder:
         boot, schema_id = os.urandom(8).hex(), self._options["schema_id"]
@@ -216,26 +226,45 @@ class Client:
                 self._recorder.tallies.append(tally)
         return number, tally
 
-    def _report_refusals(self) -> None:
-        """Counts of refusals since the last turn, as a metric of our own: loss is told, not only kept."""
-        refused = self._recorder.refused
-        if not self._options["report"] or refused == self._reported:
+    def _report_losses(self) -> None:
+        """Counts of losses since the last turn, by reason, as metrics of our own: loss is told, not only kept."""
+        if not self._options["report"]:
             return
-        for reason in REASONS:
-            new = refused.get(reason, 0) - self._reported.get(reason, 0)
+        losses = {(REFUSED, reason): count for reason, count in self._recorder.refused.items()}
+        if self._pump.rejected:
+            losses[DROPPED, "rejected"] = sum(self._pump.rejected.values())
+        if self._spool:
+            losses.update(((DROPPED, reason), count) for reason, count in self._spool.dropped.items())
+        for key, count in losses.items():
+            new = count - self._reported.get(key, 0)
             if new > 0:
-                self._reported[reason] = refused[reason]
-                self.counter(REFUSED, "{measurement}", reason=reason).add(new)
+                self._reported[key] = count
+                self.counter(key[0], "{measurement}", reason=key[1]).add(new)
 
     def _start_afresh(self) -> None:
         """In a forked child: nothing recorded, nothing pending, a new boot id, and no thread until the first call."""
         self._series.after_fork()
         self._recorder.reset()
         self._reported = {}
-        self._pump.reset(self._encoder())
+        encoder = self._encoder()
+        self._pump.reset(encoder)
+        self._pump.backlog.reset(encoder.boot)
         after_fork = getattr(self._transport, "after_fork", None)
         if after_fork is not None:
             after_fork()
+
+
+def _nothing() -> None:
+    """Nobody needs to know of an outage."""
+
+
+def _spool(settled: Mapping[str, Any], source: str, boot: str) -> Spool | None:
+    """The spool, when a folder was named and there is something to keep. Raises InvalidOption."""
+    if not settled["spool"] or settled["disabled"]:
+        return None
+    from tocsin.spool import opened
+
+    return opened(settled, source, boot)
 
 
 class _Nowhere:

@@ -52,15 +52,13 @@ class Batch:
 
     __slots__ = ("here", "place", "rows", "sequence", "tail", "top", "tries")
 
-    def __init__(
-        self, sequence: int, rows: int, top: bytes, tail: bytes, here: bool = True, place: object = None
-    ) -> None:
+    def __init__(self, sequence: int, rows: int, top: bytes, tail: bytes, here: bool = True) -> None:
         self.sequence = sequence
         self.rows = rows
         self.top = top  # framing, and the fields before the send stamps
         self.tail = tail  # the fields behind them
         self.here = here
-        self.place = place  # where a spool keeps it
+        self.place: Any = None  # where a spool keeps it
         self.tries = 0
 
     @property

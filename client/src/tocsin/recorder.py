@@ -20,7 +20,6 @@ from tocsin.clock import Anchor
 Row = tuple[int, int, float, int, bytes]
 
 BAD, GOOD, NO_OUTCOME = 0, 1, 2
-REASONS = ("full", "closed", "not_a_number", "too_big", "negative", "time", "type", "trace")
 NO_ROOM = -1  # below every length: sends each call down the slow path
 
 _BOUND = limits.VALUE_BOUND
