@@ -62,6 +62,11 @@ class Client:
         report: bool | None = None,
         disabled: bool | None = None,
         exit_deadline: float | None = None,
+        sigterm: bool | None = None,
+        token: str | None = None,
+        ca_file: str | None = None,
+        cert_file: str | None = None,
+        key_file: str | None = None,
         spool: str | None = None,
         spool_bytes: int | None = None,
         spool_age: float | None = None,
@@ -77,11 +82,13 @@ class Client:
         """Set up; nothing is sent and no thread runs before the first measurement.
 
         What is left out is read from the environment: TOCSIN_URL for `transport`, else TOCSIN_ and the option's name in
-        capitals; `options.TABLE` has bounds and defaults. `transport`: kafka://host:port or a Transport. `kind`: web,
+        capitals; `options.TABLE` has bounds and defaults. `transport`: kafka://host:port, https://host[/path] or a
+        Transport; `token`, `ca_file`, `cert_file`, `key_file`: see `gateway`. `kind`: web,
         desktop, vehicle or other. `source`: the id of what emits, by default the host's name. `rollout`: id of the
         deployment that this process belongs to. Times in seconds. `schema_id`: the batch schema's id in a registry
         (Confluent framing; without it the record names its schema by fingerprint). `report`: count refusals as the metric
-        `tocsin.client.refused`. `disabled`: check names, record nothing. `spool`: a folder where batches lie, synced, until
+        `tocsin.client.refused`. `disabled`: check names, record nothing. `sigterm`: keep
+        what is recorded when the process is told to end. `spool`: a folder where batches lie, synced, until
         they are acknowledged; `spool_*` and `order`: see `spool`; `catch_up_*`: see `pace`. `labels_*`: see `privacy`.
         Raises InvalidOption, InvalidSource, InvalidLabel.
         """
@@ -110,7 +117,9 @@ class Client:
             self._spool or Memory(settled["buffer_bytes"]), settled["batch_size"], settled["buffer_bytes"],
             settled["flush_interval"], self._report_losses, self._spool.pace.outage if self._spool else _nothing,
         )  # fmt: skip
-        lifecycle.join(lifecycle.Member(self.close, self._pump, self._start_afresh))
+        if settled["sigterm"]:
+            lifecycle.on_sigterm()
+        lifecycle.join(lifecycle.Member(self.close, self.commit, self._pump, self._start_afresh))
 
     def counter(self, name: str, /, unit: str = "1", **labels: object) -> Counter:
         """The counter of that name, unit and labels. Raises InvalidName, InvalidLabel."""
@@ -288,7 +297,7 @@ def _transport(given: str | Transport | None, settled: Mapping[str, Any]) -> Tra
     if isinstance(chosen, str):
         from tocsin.transport import from_url
 
-        return from_url(chosen)
+        return from_url(chosen, *(settled[name] for name in ("token", "ca_file", "cert_file", "key_file")))
     return chosen
 
 
