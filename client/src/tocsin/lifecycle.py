@@ -21,6 +21,7 @@ from tocsin.pump import Pump
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
+    from typing import Any
 
 
 class Member:
@@ -49,6 +50,7 @@ _watched: set[object] = set()  # modules and signals that were told of us
 def join(member: Member) -> None:
     """From now on, think of this client."""
     _members.append(member)
+    _watch_multiprocessing()
 
 
 def leave(pump: Pump) -> None:
@@ -80,12 +82,22 @@ def _after_fork_child() -> None:
 
 
 def _watch_multiprocessing() -> None:
-    """Its children end without running exit hooks, but run finalizers of their own: be one of them."""
+    """Its children end without running exit hooks, but run finalizers of their own: be one of them.
+
+    A child forgets the finalizers of before when its work begins, and then runs what was registered for after the fork.
+    """
     module = sys.modules.get("multiprocessing.util")
-    if module is None or not _members or module in _watched:
+    if module is None or not _members:
         return
-    _watched.add(module)
-    module.register_after_fork(module, lambda _: module.Finalize(None, _at_exit, exitpriority=100))
+    if module not in _watched:
+        _watched.add(module)
+        module.register_after_fork(module, _finalize)
+    if sys.modules["multiprocessing.process"].parent_process() is not None:
+        _finalize(module)
+
+
+def _finalize(module: Any) -> None:
+    module.Finalize(None, _at_exit, exitpriority=100)
 
 
 def on_sigterm() -> None:
