@@ -36,6 +36,7 @@ class Stats(NamedTuple):
     folded: int  # binds that went to an overflow series
     spooled: int  # in the spool, synced, not acknowledged; without what earlier lives left and nobody read yet
     spool_bytes: int  # bytes of files that this process owns
+    syncs: int  # of the spool's files; one for each group of batches
     recovered: int  # left in the spool by earlier lives, as far as they were read
     dropped: Mapping[str, int]  # out of the spool, by reason: aged, spool_full, damaged
     damaged: int  # stretches of the spool's files that could not be read
@@ -60,6 +61,7 @@ def of(recorder: Recorder, pump: Pump, series: SeriesTable, spool: Spool | None,
         folded=series.folded,
         spooled=spool.rows if spool else 0,
         spool_bytes=spool.held_bytes if spool else 0,
+        syncs=spool.syncs if spool else 0,
         recovered=spool.recovered if spool else 0,
         dropped=dict(spool.dropped) if spool else {},
         damaged=spool.damaged if spool else 0,
