@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from pathlib import Path
+
 import pytest
 from tocsin import Client, InvalidOption, MemoryTransport, options
 
@@ -82,3 +86,26 @@ def test_a_disabled_client_still_checks_names() -> None:
     with pytest.raises(ValueError, match="no spaces"):
         made.counter("no spaces")
     made.close()
+
+
+def as_written(default: object) -> str:
+    if default in (None, "", ()) or default == {}:
+        return "(none)"
+    if isinstance(default, bool):
+        return str(default).lower()
+    return str(int(default)) if isinstance(default, float) and default.is_integer() else str(default)
+
+
+def test_the_readme_lists_every_option() -> None:
+    text = (Path(__file__).parents[2] / "client" / "README.md").read_text(encoding="utf-8")
+    listed = {row[0]: row[1:] for row in re.findall(r"^\| `(\w+)` \| (?:`(\w+)`)? ?\| ([^|]*) \|", text, re.MULTILINE)}
+    assert listed.pop("transport") == ("TOCSIN_URL", "(none)")
+    assert listed == {
+        option: ("" if option in options.CODE_ONLY else options.variable(option), as_written(default))
+        for option, (_, default) in options.TABLE.items()
+    }
+
+
+def test_the_client_takes_every_option() -> None:
+    parameters = set(inspect.signature(Client).parameters)
+    assert parameters == {*options.TABLE, "transport"}
