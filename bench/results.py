@@ -24,7 +24,9 @@ from local.kafka import KAFKA_VERSION
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 PEERS_PYTHON = RESULTS.parent.parent / ".venv-peers" / "bin" / "python"
-PEERS = ("quixstreams", "bytewax", "confluent-kafka", "fastavro")
+PEERS = (
+    "quixstreams", "bytewax", "confluent-kafka", "fastavro", "opentelemetry-sdk", "statsd", "prometheus-client",
+)  # fmt: skip
 TELL = "import sys; from importlib.metadata import version; [print(name, version(name)) for name in sys.argv[1:]]"
 PACKAGES = ("faust-streaming", "aiokafka", "confluent-kafka", "numpy", "fastavro")
 

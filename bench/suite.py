@@ -12,7 +12,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping
 
-from bench import arrays, comparison, detection, flink, kstreams, paging, pair, recovery, shapes, takeover
+from bench import arrays, client, comparison, detection, flink, kstreams, paging, pair, recovery, shapes, takeover
 from bench.generator import Pace
 from bench.results import Figure
 from bench.rig import Rig
@@ -190,7 +190,8 @@ PARTS: Mapping[str, Callable[[Rig, Size, Say], list[Figure]]] = {
     "pages": page_times,
     "takeover": take_overs,
     "recovery": recoveries,
+    "client": lambda rig, size, say: client.figures(rig.directory, size.runs, say),
     "detection": lambda rig, size, say: detection.figures(rig, say, quick=size.name == "quick"),
 }
 #: What takes minutes whatever its size is not in the short form.
-QUICK_PARTS = ("singles", "peers", "batches", "pages")
+QUICK_PARTS = ("singles", "peers", "batches", "pages", "client")

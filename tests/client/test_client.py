@@ -36,7 +36,7 @@ def values(transport: MemoryTransport) -> list[float]:
         ({"batch_size": True}, InvalidOption),
         ({"buffer_measurements": 0}, InvalidOption),
         ({"buffer_bytes": "1"}, InvalidOption),
-        ({"transport": "http://x"}, InvalidOption),
+        ({"transport": "ftp://x"}, InvalidOption),
         ({"transport": "kafka://"}, InvalidOption),
         ({"kind": "car"}, InvalidSource),
         ({"source": ""}, InvalidSource),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import zlib
@@ -11,21 +12,15 @@ from typing import Any
 
 import fastavro
 import pytest
-from tocsin import limits
-from tocsin.encode import SCHEMA_FILE, Encoder
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+from tocsin import avro, clock, limits
+from tocsin.encode import PREFIX, SCHEMA_FILE, Batch, Encoder, resource
 from tocsin.names import Definition
 from tocsin.recorder import Row
 
 from demo.wire import read_batch
 
-RESOURCE: dict[str, Any] = {
-    "service": "shop",
-    "version": "7",
-    "environment": "",
-    "region": "eu",
-    "source_kind": "web",
-    "attributes": {"host": "h1"},
-}
+RESOURCE = resource("shop", "7", "", "eu", "web", {"host": "h1"})
 
 
 def definitions(count: int) -> list[Definition]:
@@ -33,7 +28,7 @@ def definitions(count: int) -> list[Definition]:
 
 
 def encoder(schema_id: int | None = None) -> Encoder:
-    return Encoder("web-1", "b00t", RESOURCE, schema_id)
+    return Encoder("web-1", "b00t", RESOURCE, schema_id, clock.Anchor())
 
 
 def test_a_batch_reads_back_by_the_contract() -> None:
@@ -52,14 +47,40 @@ def test_a_batch_reads_back_by_the_schema_file() -> None:
     rows: list[Row] = [(0, 10, 1.0, 2, b""), (0, 12, 2.0, 2, b"\1" * 16)]
     (batch,) = encoder().encode(rows, definitions(1))
     schema = json.loads(files("tocsin").joinpath("_avro", SCHEMA_FILE).read_text())
-    import io
-
-    record: Any = fastavro.schemaless_reader(io.BytesIO(batch.payload()[10:]), schema, None)
+    whole = io.BytesIO(batch.payload()[10:])
+    record: Any = fastavro.schemaless_reader(whole, schema, None)
+    assert whole.read() == b"", "nothing is left over"
+    assert record["resource"] == {
+        "service": "shop", "version": "7", "environment": "", "region": "eu", "source_kind": "web",
+        "attributes": {"host": "h1"},
+    }  # fmt: skip
+    again = io.BytesIO()
+    fastavro.schemaless_writer(again, schema, record)
+    assert (
+        again.getvalue()
+        == batch.top[10:] + avro.long(record["sent_wall_ms"]) + avro.long(record["sent_mono_ms"]) + batch.tail
+    )
     columns = record["series_index"] + record["delta_ms"] + record["values"] + record["outcomes"]
     assert record["crc32"] == zlib.crc32(columns)
     assert record["outcomes"] == b""
     assert record["exemplars"] == [{"row": 1, "trace_id": b"\1" * 16}]
     assert record["sent_mono_ms"] >= record["created_mono_ms"]
+
+
+def test_the_prefix_is_the_schemas_fingerprint() -> None:
+    definition = json.loads(files("tocsin").joinpath("_avro", SCHEMA_FILE).read_text())
+    print_of_it = fingerprint(to_parsing_canonical_form(definition), "CRC-64-AVRO")
+    assert b"\xc3\x01" + bytes.fromhex(print_of_it) == PREFIX
+
+
+def test_a_batch_of_an_earlier_run_of_the_machine_knows_no_forward_clock() -> None:
+    (batch,) = encoder().encode([(0, 1, 1.0, 2, b"")], definitions(1))
+    old = Batch(batch.sequence, batch.rows, batch.top, batch.tail, here=False)
+    schema = json.loads(files("tocsin").joinpath("_avro", SCHEMA_FILE).read_text())
+    record: Any = fastavro.schemaless_reader(io.BytesIO(old.payload()[10:]), schema, None)
+    assert record["sent_mono_ms"] == 0
+    assert record["created_mono_ms"] > 0
+    assert record["sent_wall_ms"] >= record["created_wall_ms"]
 
 
 def test_framing_by_registry_id() -> None:

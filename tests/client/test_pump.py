@@ -93,7 +93,7 @@ def test_an_unknown_result_is_sent_again_with_the_same_ids(monkeypatch: pytest.M
 
 def test_what_is_rejected_for_good_is_counted_and_not_repeated() -> None:
     transport = Slow()
-    made = client(transport)
+    made = client(transport, report=False)
     made.gauge("g").set(1)
     made.flush(0)
     transport.answer(Rejected("MSG_SIZE_TOO_LARGE"))
@@ -180,6 +180,21 @@ def test_refusals_are_reported_as_a_metric() -> None:
     assert any(
         name == "tocsin.client.refused" and ("reason", "not_a_number") in labels for name, _, _, _, labels in named
     )
+    transport.answer(None)
+    made.close()
+
+
+def test_what_was_taken_and_then_lost_is_reported_as_a_metric() -> None:
+    transport = Slow()
+    made = client(transport)
+    made.gauge("g").set(1)
+    made.flush(0)
+    transport.answer(Rejected("MSG_SIZE_TOO_LARGE"))
+    made.flush(0)
+    made.flush(0)
+    (found,) = [batch for batch in transport.offered if batch.identities[-1][0] == "tocsin.client.dropped"]
+    assert dict(found.identities[-1][4])["reason"] == "rejected"
+    assert found.value.tolist()[-1] == 1.0
     transport.answer(None)
     made.close()
 

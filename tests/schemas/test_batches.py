@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from tocsin.encode import Encoder
+from tocsin.clock import Anchor
+from tocsin.encode import Encoder, resource
 from tocsin.names import Definition
 from tocsin.recorder import Row
 
@@ -14,17 +15,14 @@ from schemas import corrupt
 from schemas.encoding import number
 from tests.schemas.examples import TRACE, batch, decoder, records
 
-RESOURCE = {
-    "service": "shop", "version": "7", "environment": "", "region": "eu", "source_kind": "vehicle",
-    "attributes": {"host": "h1"},
-}  # fmt: skip
+RESOURCE = resource("shop", "7", "", "eu", "vehicle", {"host": "h1"})
 
 
 @pytest.mark.parametrize("series", [1, 40, 700])
 def test_what_the_client_sends_is_read(series: int) -> None:
     chance = random.Random(series)
     definitions: list[Definition] = [("histogram", f"m{i % 7}", "ms", (("route", f"/{i}"),)) for i in range(series)]
-    encoder = Encoder("car-1", "b00t", RESOURCE, None)
+    encoder = Encoder("car-1", "b00t", RESOURCE, None, Anchor())
     values: list[bytes] = []
     traces = [b"", TRACE]
     for _ in range(5):

@@ -13,6 +13,8 @@ refuses to know the platform: only the wire format is shared.
 from tocsin.client import Client
 from tocsin.errors import Full, InvalidLabel, InvalidName, InvalidOption, InvalidSource, Rejected, TocsinError
 from tocsin.instruments import Counter, Gauge, Histogram, Outcome
+from tocsin.measure import Measure, Timing
+from tocsin.trace import within_trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,13 +38,16 @@ __all__ = [
     "InvalidName",
     "InvalidOption",
     "InvalidSource",
+    "Measure",
     "MemoryTransport",
     "OnResult",
     "Outcome",
     "Rejected",
     "Stats",
+    "Timing",
     "TocsinError",
     "Transport",
+    "within_trace",
 ]
 
 

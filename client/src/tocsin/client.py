@@ -8,26 +8,34 @@ option, name or label is an error at once.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from time import monotonic
 
-from tocsin import lifecycle, limits, names
+from tocsin import encode, lifecycle, names, options
+from tocsin.backlog import Memory
 from tocsin.encode import Encoder
 from tocsin.errors import InvalidOption
 from tocsin.instruments import Counter, Gauge, Histogram, Instrument, Outcome
+from tocsin.measure import Measure
+from tocsin.privacy import Privacy
 from tocsin.pump import Pump
-from tocsin.recorder import REASONS, Recorder, Tally
+from tocsin.recorder import Recorder, Tally
 from tocsin.series import SeriesTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self, TypeVar
+    from typing import Any, Self, TypeVar
 
+    from tocsin.spool import Spool
     from tocsin.stats import Stats
     from tocsin.transport import Transport
 
     _I = TypeVar("_I", bound=Instrument)
+
+DEPLOY = "tocsin.deploy"  # the metric of deploy markers
+REFUSED = "tocsin.client.refused"  # measurements that were not taken, by reason
+DROPPED = "tocsin.client.dropped"  # measurements that were taken and then lost, by reason
 
 
 class Client:
@@ -36,54 +44,82 @@ class Client:
     def __init__(
         self,
         *,
-        transport: str | Transport,
-        kind: str,
-        service: str,
+        transport: str | Transport | None = None,
+        kind: str | None = None,
+        service: str | None = None,
         source: str | None = None,
-        version: str = "",
-        environment: str = "",
-        region: str = "",
+        version: str | None = None,
+        environment: str | None = None,
+        region: str | None = None,
+        rollout: str | None = None,
         attributes: Mapping[str, str] | None = None,
-        flush_interval: float = limits.FLUSH_INTERVAL,
-        batch_size: int = limits.BATCH_MEASUREMENTS,
-        buffer_measurements: int = limits.BUFFER_MEASUREMENTS,
-        buffer_bytes: int = limits.BUFFER_BYTES,
-        max_series: int = limits.MAX_SERIES,
+        flush_interval: float | None = None,
+        batch_size: int | None = None,
+        buffer_measurements: int | None = None,
+        buffer_bytes: int | None = None,
+        max_series: int | None = None,
         schema_id: int | None = None,
-        report: bool = True,
+        report: bool | None = None,
+        disabled: bool | None = None,
+        exit_deadline: float | None = None,
+        sigterm: bool | None = None,
+        token: str | None = None,
+        ca_file: str | None = None,
+        cert_file: str | None = None,
+        key_file: str | None = None,
+        spool: str | None = None,
+        spool_bytes: int | None = None,
+        spool_age: float | None = None,
+        spool_full: str | None = None,
+        order: str | None = None,
+        catch_up_rate: float | None = None,
+        catch_up_jitter: float | None = None,
+        labels_allow: Collection[str] | None = None,
+        labels_deny: Collection[str] | None = None,
+        labels_hash: Collection[str] | None = None,
+        hash_key: str | None = None,
     ) -> None:
         """Set up; nothing is sent and no thread runs before the first measurement.
 
-        `transport`: kafka://host:port or a Transport. `kind`: web, desktop, vehicle or other. `source`: the id of what
-        emits, by default the host's name. `flush_interval` in seconds. `schema_id`: the batch schema's id in a registry
-        (Confluent framing; without it the record names its schema by fingerprint). `report`: count refusals as the
-        metric `tocsin.client.refused`. Raises InvalidOption, InvalidSource.
+        What is left out is read from the environment: TOCSIN_URL for `transport`, else TOCSIN_ and the option's name in
+        capitals; `options.TABLE` has bounds and defaults. `transport`: kafka://host:port, https://host[/path] or a
+        Transport; `token`, `ca_file`, `cert_file`, `key_file`: see `gateway`. `kind`: web,
+        desktop, vehicle or other. `source`: the id of what emits, by default the host's name. `rollout`: id of the
+        deployment that this process belongs to. Times in seconds. `schema_id`: the batch schema's id in a registry
+        (Confluent framing; without it the record names its schema by fingerprint). `report`: count refusals as the metric
+        `tocsin.client.refused`. `disabled`: check names, record nothing. `sigterm`: keep
+        what is recorded when the process is told to end. `spool`: a folder where batches lie, synced, until
+        they are acknowledged; `spool_*` and `order`: see `spool`; `catch_up_*`: see `pace`. `labels_*`: see `privacy`.
+        Raises InvalidOption, InvalidSource, InvalidLabel.
         """
-        _check_range("flush_interval", flush_interval, 0.001, 3600)
-        _check_range("batch_size", batch_size, 1, limits.BATCH_MEASUREMENTS)
-        _check_range("buffer_measurements", buffer_measurements, 1, 10_000_000)
-        _check_range("buffer_bytes", buffer_bytes, limits.RECORD_BYTES, 2**40)
-        _check_range("max_series", max_series, 1, 1_000_000)
-        self.source = names.source(source if source is not None else os.uname().nodename)
-        self._resource = _resource(kind, service, version, environment, region, attributes or {})
-        self._reserved = sum(1 for value in (service, version, environment, region) if value)
-        self._schema_id = schema_id
-        self._report = report
-        self._reported: dict[str, int] = {}
+        given = {name: value for name, value in locals().items() if name not in ("self", "transport")}
+        settled = options.settle(given)
+        self.source = names.source(settled["source"] if settled["source"] is not None else os.uname().nodename)
+        self._privacy = Privacy(
+            settled["labels_allow"], settled["labels_deny"], settled["labels_hash"], settled["hash_key"].encode()
+        )
+        self._options = settled
+        self._resource = _resource(settled, self._privacy)
+        self._reserved = sum(1 for name in ("service", "version", "environment", "region") if settled[name])
+        self._reported: dict[tuple[str, str], int] = {}  # (metric, reason) -> count that was told
         self._given_up = 0
+        self._final: Stats | None = None  # once its spool is closed
         self._instruments: dict[object, Instrument] = {}
-        self._series = SeriesTable(max_series)
-        self._recorder = Recorder(buffer_measurements, batch_size, self._start)
-        if isinstance(transport, str):
-            from tocsin.transport import from_url
-
-            transport = from_url(transport)
-        self._transport = transport
+        self._series = SeriesTable(settled["max_series"])
+        self._recorder = Recorder(
+            settled["buffer_measurements"], settled["batch_size"], self._start, muted=settled["disabled"]
+        )
+        self._transport = _transport(transport, settled)
+        encoder = self._encoder()
+        self._spool = _spool(settled, self.source, encoder.boot)
         self._pump = Pump(
-            self._recorder, self._series.definitions, self._encoder(), self._transport, batch_size, buffer_bytes,
-            flush_interval, self._report_refusals,
+            self._recorder, self._series.definitions, encoder, self._transport,
+            self._spool or Memory(settled["buffer_bytes"]), settled["batch_size"], settled["buffer_bytes"],
+            settled["flush_interval"], self._report_losses, self._spool.pace.outage if self._spool else _nothing,
         )  # fmt: skip
-        lifecycle.join(lifecycle.Member(self.close, self._pump, self._start_afresh))
+        if settled["sigterm"]:
+            lifecycle.on_sigterm()
+        lifecycle.join(lifecycle.Member(self.close, self.commit, self._pump, self._start_afresh))
 
     def counter(self, name: str, /, unit: str = "1", **labels: object) -> Counter:
         """The counter of that name, unit and labels. Raises InvalidName, InvalidLabel."""
@@ -101,25 +137,51 @@ class Client:
         """The outcome of that name, unit and labels. Raises InvalidName, InvalidLabel."""
         return self._instrument(Outcome, name, unit, labels)
 
+    def measure(self, name: str, /, unit: str = "ms", **labels: object) -> Measure:
+        """An outcome with the duration as its value, around functions (a decorator) or a block (with, async with).
+
+        `unit`: s, ms, us or ns. Raises InvalidName, InvalidLabel.
+        """
+        return Measure(self.outcome(name, unit, **labels).observe, unit)
+
+    def deploy(self, **labels: object) -> None:
+        """Mark a deployment, now: one of the counter `tocsin.deploy`; version and rollout are labels. InvalidLabel."""
+        rollout = self._options["rollout"]
+        named = {"rollout": rollout, **labels} if rollout else labels
+        self.counter(DEPLOY, "{deploy}", **named).add(1, self._recorder.anchor.wall_ms())
+
     def flush(self, timeout: float = 10.0) -> bool:
         """Send everything and wait up to `timeout` seconds for acknowledgements. True if nothing is left."""
         return self._pump.flush(timeout)
 
-    def close(self, timeout: float = limits.EXIT_DEADLINE) -> bool:
-        """Stop recording, flush, stop the thread. True if everything was acknowledged; else see stats.given_up."""
+    def commit(self, timeout: float = 10.0) -> bool:
+        """Wait up to `timeout` seconds until the end of this process could lose nothing that was recorded before.
+
+        True if all of it lies in the spool, synced, or was acknowledged. Without a spool this is `flush`.
+        """
+        return self._pump.commit(timeout) if self._spool else self._pump.flush(timeout)
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Stop recording, flush, stop the thread, within `timeout` seconds (by default the option `exit_deadline`).
+
+        True if everything was acknowledged or lies in the spool; else see stats.given_up.
+        """
         if self._recorder.closed:
             return self._given_up == 0
-        self._recorder.closed = True
-        self._recorder.room = 0
+        self._recorder.shut()
+        timeout = self._options["exit_deadline"] if timeout is None else timeout
         deadline = monotonic() + timeout
         self._pump.stop(timeout)
         done = self._pump.flush(max(0.0, deadline - monotonic()))
         self._given_up = 0 if done else len(self._recorder.rows) + self._recorder.held
+        if self._spool:
+            self._final = self.stats
+            self._spool.close()
         close = getattr(self._transport, "close", None)
         if close is not None:
             close()
         lifecycle.leave(self._pump)
-        return done
+        return self._given_up == 0
 
     def __enter__(self) -> Self:
         return self
@@ -137,27 +199,13 @@ class Client:
     @property
     def stats(self) -> Stats:
         """What became of every measurement so far."""
-        from tocsin.stats import Stats
+        from tocsin.stats import of
 
-        recorder, pump = self._recorder, self._pump
-        buffered = len(recorder.rows)
-        return Stats(
-            recorded=recorder.recorded + buffered,
-            refused=dict(recorder.refused),
-            delivered=pump.delivered,
-            rejected=dict(pump.rejected),
-            given_up=self._given_up,
-            buffered=0 if self._given_up else buffered,
-            in_flight=0 if self._given_up else recorder.held,
-            in_flight_bytes=pump.held_bytes,
-            batches=pump.batches,
-            retries=pump.retries,
-            series=len(self._series.definitions),
-            folded=self._series.folded,
-        )
+        return self._final or of(self._recorder, self._pump, self._series, self._spool, self._given_up)
 
     def _encoder(self) -> Encoder:
-        return Encoder(self.source, os.urandom(8).hex(), self._resource, self._schema_id)
+        boot, schema_id = os.urandom(8).hex(), self._options["schema_id"]
+        return Encoder(self.source, boot, self._resource, schema_id, self._recorder.anchor)
 
     def _start(self) -> None:
         self._pump.start()
@@ -176,7 +224,8 @@ class Client:
         return made
 
     def _resolve(self, kind: str, name: str, unit: str, labels: dict[str, object]) -> tuple[int, Tally | None]:
-        definition = (kind, names.metric(name), names.unit(unit), names.labels(labels, self._reserved))
+        kept = names.labels(self._privacy.apply(labels), self._reserved)
+        definition = (kind, names.metric(name), names.unit(unit), kept)
         number = self._series.number(definition)
         if kind != Counter.KIND:
             return number, None
@@ -186,42 +235,82 @@ class Client:
                 self._recorder.tallies.append(tally)
         return number, tally
 
-    def _report_refusals(self) -> None:
-        """Counts of refusals since the last turn, as a metric of our own: loss is told, not only kept."""
-        refused = self._recorder.refused
-        if not self._report or refused == self._reported:
+    def _report_losses(self) -> None:
+        """Counts of losses since the last turn, by reason, as metrics of our own: loss is told, not only kept."""
+        if not self._options["report"]:
             return
-        for reason in REASONS:
-            new = refused.get(reason, 0) - self._reported.get(reason, 0)
+        losses = {(REFUSED, reason): count for reason, count in self._recorder.refused.items()}
+        if self._pump.rejected:
+            losses[DROPPED, "rejected"] = sum(self._pump.rejected.values())
+        if self._spool:
+            losses.update(((DROPPED, reason), count) for reason, count in self._spool.dropped.items())
+        for key, count in losses.items():
+            new = count - self._reported.get(key, 0)
             if new > 0:
-                self._reported[reason] = refused[reason]
-                self.counter("tocsin.client.refused", "{measurement}", reason=reason).add(new)
+                self._reported[key] = count
+                self.counter(key[0], "{measurement}", reason=key[1]).add(new)
 
     def _start_afresh(self) -> None:
         """In a forked child: nothing recorded, nothing pending, a new boot id, and no thread until the first call."""
         self._series.after_fork()
         self._recorder.reset()
         self._reported = {}
-        self._pump.reset(self._encoder())
+        encoder = self._encoder()
+        self._pump.reset(encoder)
+        self._pump.backlog.reset(encoder.boot)
         after_fork = getattr(self._transport, "after_fork", None)
         if after_fork is not None:
             after_fork()
 
 
-def _check_range(option: str, value: object, least: float, most: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-        raise InvalidOption(f"{option}={value!r}; between {least} and {most} is expected")
+def _nothing() -> None:
+    """Nobody needs to know of an outage."""
 
 
-def _resource(
-    kind: str, service: str, version: str, environment: str, region: str, attributes: Mapping[str, str]
-) -> dict[str, object]:
-    """The resource as the batch record holds it. Raises InvalidSource, InvalidLabel."""
-    return {
-        "service": names.attribute("service", service),
-        "version": names.attribute("version", version),
-        "environment": names.attribute("environment", environment),
-        "region": names.attribute("region", region),
-        "source_kind": names.source_kind(kind),
-        "attributes": dict(names.labels(dict(attributes))),
-    }
+def _spool(settled: Mapping[str, Any], source: str, boot: str) -> Spool | None:
+    """The spool, when a folder was named and there is something to keep. Raises InvalidOption."""
+    if not settled["spool"] or settled["disabled"]:
+        return None
+    from tocsin.spool import opened
+
+    return opened(settled, source, boot)
+
+
+class _Nowhere:
+    """The transport of a client that is disabled."""
+
+    def send(self, key: bytes, value: bytes, on_result: Any) -> None:
+        """Nothing is ever recorded, so nothing is ever sent."""
+
+    def flush(self, timeout: float) -> int:
+        """Nothing is ever on its way."""
+        return 0
+
+
+def _transport(given: str | Transport | None, settled: Mapping[str, Any]) -> Transport:
+    """From what code gave, or the environment. Raises InvalidOption."""
+    if settled["disabled"]:
+        return _Nowhere()
+    chosen = given if given is not None else os.environ.get(options.variable("transport"), "")
+    if not chosen:
+        raise InvalidOption("transport is missing; give it, set TOCSIN_URL, or set TOCSIN_DISABLED=1")
+    if isinstance(chosen, str):
+        from tocsin.transport import from_url
+
+        return from_url(chosen, *(settled[name] for name in ("token", "ca_file", "cert_file", "key_file")))
+    return chosen
+
+
+def _resource(settled: Mapping[str, Any], privacy: Privacy) -> bytes:
+    """The resource as a batch holds it. Raises InvalidSource, InvalidLabel."""
+    attributes = privacy.apply(settled["attributes"])
+    if settled["rollout"]:
+        attributes["rollout"] = settled["rollout"]
+    return encode.resource(
+        names.attribute("service", settled["service"]),
+        names.attribute("version", settled["version"]),
+        names.attribute("environment", settled["environment"]),
+        names.attribute("region", settled["region"]),
+        names.source_kind(settled["kind"]),
+        dict(names.labels(attributes)),
+    )

@@ -1,39 +1,56 @@
-"""Lifecycle: what a process' end and a fork mean for its clients.
+"""Lifecycle: what a process' end, a signal and a fork mean for its clients.
 
 What: one list of the process' open clients; at exit they share one deadline; over a fork they hold still, and the
-child's start afresh. Why: measurements must survive a normal exit, and a child must neither repeat its parent's nor
-hang on a lock that nobody in it holds. It refuses to handle signals: they are the host's.
+child's start afresh; SIGTERM is taken only when a client asks for it. Why: measurements must survive a normal exit, and a
+child must neither repeat its parent's nor hang on a lock that nobody in it holds. It refuses to take a signal from the
+host: what was there before is called after it.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import sys
 from collections.abc import Callable
 from time import monotonic
 
 from tocsin import limits
+from tocsin.errors import InvalidOption
 from tocsin.pump import Pump
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
 
 
 class Member:
-    """One open client, as exit and fork see it. `close` takes a deadline in seconds."""
+    """One open client, as exit and fork see it. `close` and `commit` take a deadline in seconds."""
 
-    __slots__ = ("close", "pump", "start_afresh")
+    __slots__ = ("close", "commit", "pump", "start_afresh")
 
-    def __init__(self, close: Callable[[float], bool], pump: Pump, start_afresh: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        close: Callable[[float], bool],
+        commit: Callable[[float], bool],
+        pump: Pump,
+        start_afresh: Callable[[], None],
+    ) -> None:
         self.close = close
+        self.commit = commit
         self.pump = pump
         self.start_afresh = start_afresh
 
 
 _members: list[Member] = []
 _held: list[Member] = []  # members that the fork under way holds still
+_watched: set[object] = set()  # modules and signals that were told of us
 
 
 def join(member: Member) -> None:
     """From now on, think of this client."""
     _members.append(member)
+    _watch_multiprocessing()
 
 
 def leave(pump: Pump) -> None:
@@ -49,6 +66,7 @@ def _at_exit() -> None:
 
 def _before_fork() -> None:
     """Wait, not for ever, until no batch is half encoded, so that the child's copy of memory is whole."""
+    _watch_multiprocessing()
     _held.extend(member for member in _members if member.pump.lock.acquire(timeout=limits.FORK_WAIT))
 
 
@@ -61,6 +79,56 @@ def _after_fork_child() -> None:
     _held.clear()
     for member in _members:
         member.start_afresh()
+
+
+def _watch_multiprocessing() -> None:
+    """Its children end without running exit hooks, but run finalizers of their own: be one of them.
+
+    A child forgets the finalizers of before when its work begins, and then runs what was registered for after the fork.
+    """
+    module = sys.modules.get("multiprocessing.util")
+    if module is None or not _members:
+        return
+    if module not in _watched:
+        _watched.add(module)
+        module.register_after_fork(module, _finalize)
+    if sys.modules["multiprocessing.process"].parent_process() is not None:
+        _finalize(module)
+
+
+def _finalize(module: Any) -> None:
+    module.Finalize(None, _at_exit, exitpriority=100)
+
+
+def on_sigterm() -> None:
+    """At SIGTERM keep what is recorded, then do what would have been done. Raises InvalidOption.
+
+    The default is the end of the process: clients are closed before it, within the exit deadline. A host that has its own
+    way to end goes it: then what is recorded is committed, and the clients stay open.
+    """
+    import signal
+
+    if signal.SIGTERM in _watched:
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    if before in (signal.SIG_IGN, None):
+        return
+
+    def ended(number: int, frame: FrameType | None) -> None:
+        if callable(before):
+            for member in _members.copy():
+                member.commit(limits.SIGNAL_DEADLINE)
+            before(number, frame)
+        else:
+            _at_exit()
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    try:
+        signal.signal(signal.SIGTERM, ended)
+    except ValueError as error:
+        raise InvalidOption("sigterm; signals are taken in the main thread, and this is another") from error
+    _watched.add(signal.SIGTERM)
 
 
 atexit.register(_at_exit)

@@ -20,6 +20,7 @@ VALUE_BOUND = float(2**43)  # |value| must be below
 TIME_BOUND_MS = 2**53  # 0 <= time_ms < bound
 DELTA_BOUND_MS = 2**32 - 1  # largest distance in time within one batch
 TRACE_BYTES = 16
+LONG_BYTES = 10  # the longest number in Avro
 
 # Bounds of what the client keeps in the host's memory.
 BUFFER_MEASUREMENTS = 100_000  # waiting or sent and not yet acknowledged
@@ -27,9 +28,29 @@ BUFFER_BYTES = 16 * 1_048_576  # encoded and not yet acknowledged
 MAX_SERIES = 2_000  # distinct series of one client; the rest folds into the overflow series
 STICKY_SERIES = 128  # a batch's series table is reused, unchanged, up to this size: the decoder knows its bytes
 
+# Bounds of the spool.
+SEGMENT_BYTES = 2 * 1_048_576  # of one file
+GROUP_BYTES = 1_048_576  # encoded batches that are written before one sync
+SPOOL_BYTES = 256 * 1_048_576  # on the disk, what earlier runs left included
+SPOOL_BYTES_MIN = 8 * 1_048_576
+SPOOL_AGE = 7 * 86_400.0  # seconds; older batches are dropped
+CLOCK_WAS_SET_MS = 1_577_836_800_000  # 2020: a wall clock before it was never set, and says nothing about age
+
+# Bounds of a request to a gateway.
+REQUEST_BYTES = 1_048_576  # framed batches, before compression; one more may go beyond it
+REQUEST_RECORDS = 64
+ANSWER_BYTES = 1_048_576
+
 # Times, in seconds.
+RETRY_AFTER_MOST = 3_600.0  # a gateway cannot silence us for longer
+CATCH_UP_AGE = 10.0  # a batch older than this is sent at the pace of catching up
+CATCH_UP_JITTER = 5.0
+CATCH_UP_RATE = 4 * 1_048_576  # bytes a second
+ADOPT_EVERY = 30.0  # between two looks for what processes that are no more left behind
+DISK_RETRY = 0.5
 FLUSH_INTERVAL = 0.5
 EXIT_DEADLINE = 2.0  # for all clients of the process together
+SIGNAL_DEADLINE = 1.0  # to keep what is recorded, before the host goes its own way to its end
 RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
 TURN = 0.25  # how long `flush` waits, whatever its own timeout, for a turn of the background thread to end

@@ -1,9 +1,9 @@
 """Pump: takes rows from the recorder, has them encoded, hands batches to the transport and follows each to its end.
 
 What: one background thread that wakes by time or by size; `cycle` is one turn, and may be run by any thread. Why: what
-was accepted is either acknowledged, rejected for good, or still held: an unknown result is sent again with the same
-(source, boot, sequence), in order, for as long as it takes. It refuses to drop: when nothing gets through, its bounds
-fill up and the recorder refuses new measurements.
+was accepted is either acknowledged, rejected for good, or still held, in memory or in the spool: an unknown result is
+sent again with the same (source, boot, sequence), in order, for as long as it takes. It refuses to drop: when nothing
+gets through, its bounds fill up and the recorder refuses new measurements.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tocsin.recorder import Recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tocsin.backlog import Backlog
     from tocsin.transport import OnResult, Transport
 
 
@@ -32,18 +33,22 @@ class Pump:
         definitions: Sequence[names.Definition],
         encoder: Encoder,
         transport: Transport,
+        backlog: Backlog,
         batch_size: int,
-        buffer_bytes: int,
+        window: int,
         interval: float,
         before_cycle: Callable[[], None],
+        on_outage: Callable[[], None],
     ) -> None:
         self.recorder = recorder
         self.definitions = definitions
         self.transport = transport
+        self.backlog = backlog
         self.batch_size = batch_size
-        self.buffer_bytes = buffer_bytes
+        self.window = window
         self.interval = interval
         self.before_cycle = before_cycle
+        self.on_outage = on_outage
         self.reset(encoder)
 
     def reset(self, encoder: Encoder) -> None:
@@ -52,9 +57,11 @@ class Pump:
         self.key = encoder.source.encode()
         self.lock = Lock()
         self.results: SimpleQueue[tuple[Batch, Exception | None]] = SimpleQueue()
-        self.waiting: list[Batch] = []  # to be sent, or sent again; ordered by sequence
-        self.sent: set[Batch] = set()  # handed to the transport, result unknown
-        self.held_bytes = 0
+        self.again: list[Batch] = []  # to be sent once more, in the order in which they were sent first
+        self.sent: dict[Batch, int] = {}  # handed to the transport, result unknown -> place in that order
+        self.order: dict[Batch, int] = {}
+        self.taken = 0  # batches taken from the backlog
+        self.sent_bytes = 0
         self.delay = 0.0
         self.not_before = 0.0
         self.delivered = self.batches = self.retries = 0
@@ -86,49 +93,75 @@ class Pump:
     def cycle(self, tallies: bool = False) -> None:
         """One turn, under the lock: results, then what must be sent again, then what is new."""
         self._collect()
-        if monotonic() >= self.not_before:
-            self._send_waiting()
-            if tallies:
-                self.before_cycle()
-                self.recorder.close_tallies()
-            while not self.waiting and self.held_bytes < self.buffer_bytes:
-                rows = self.recorder.take(self.batch_size)
-                if not rows:
-                    break
-                try:
-                    self._admit(self.encoder.encode(rows, self.definitions))
-                except Exception as error:  # noqa: BLE001 - a fault of ours must neither end the thread nor go unseen
-                    self._lose(len(rows), f"unencodable: {type(error).__name__}")
-                self._send_waiting()
+        stepped = self.recorder.anchor.stepped()
+        self._send()
+        if tallies and (self.backlog.promises or not self.again):
+            self.before_cycle()
+            self.recorder.close_tallies()
+        self.store()
+        if stepped and not self.recorder.rows:
+            self.recorder.anchor.settle()  # a batch never holds times of two clocks
         self.transport.flush(0)
         self._collect()
 
-    def _admit(self, batches: list[Batch]) -> None:
-        for batch in batches:
-            self.batches += 1
-            self.held_bytes += batch.size
-            self.waiting.append(batch)
-
-    def _send_waiting(self) -> None:
-        """Offer the waiting batches in order; stop at the first that is not taken."""
-        while self.waiting:
-            batch = self.waiting.pop(0)
-            self.sent.add(batch)
-            self.retries += batch.tries > 0
-            batch.tries += 1
-            try:
-                self.transport.send(self.key, batch.payload(), self._report_to(batch))
-            except Full:
-                batch.tries -= 1
-                self.sent.discard(batch)
-                self.waiting.insert(0, batch)
-                self._back_off()
+    def store(self) -> None:
+        """Encode what is recorded, give it to the backlog, and send what may be sent, until nothing moves."""
+        while True:
+            moved = self._encode()
+            promised = self.backlog.commit()
+            if promised:
+                self.recorder.settle(promised)
+            self._send()
+            if not (moved or promised) or not self.recorder.rows:
                 return
-            except Exception as error:  # noqa: BLE001 - whatever it is, its result is unknown: the batch is kept
-                self.results.put((batch, error))
-                self._collect()
-                if self.waiting:
+
+    def _encode(self) -> bool:
+        """Fill the backlog's group. True if anything was taken."""
+        moved = False
+        while self.backlog.open and (self.backlog.promises or not self.again):
+            rows = self.recorder.take(self.batch_size)
+            if not rows:
+                break
+            moved = True
+            try:
+                batches = self.encoder.encode(rows, self.definitions)
+            except Exception as error:  # noqa: BLE001 - a fault of ours must neither end the thread nor go unseen
+                self.recorder.settle(len(rows))
+                self._reject(len(rows), f"unencodable: {type(error).__name__}")
+            else:
+                self.batches += len(batches)
+                self.backlog.add(batches)
+        return moved
+
+    def _send(self) -> None:
+        """Offer batches, those to be sent again first; stop at the first that is not taken."""
+        while monotonic() >= self.not_before and self.sent_bytes < self.window:
+            if self.again:
+                batch = self.again.pop(0)
+            else:
+                found = self.backlog.next()
+                if found is None:
                     return
+                batch = found
+                self.order[batch] = self.taken
+                self.taken += 1
+            self._offer(batch)
+            self._collect()
+
+    def _offer(self, batch: Batch) -> None:
+        self.sent[batch] = batch.size
+        self.sent_bytes += batch.size
+        self.retries += batch.tries > 0
+        batch.tries += 1
+        try:
+            self.transport.send(self.key, batch.payload(), self._report_to(batch))
+        except Full:
+            batch.tries -= 1
+            self.sent_bytes -= self.sent.pop(batch)
+            self.again.insert(0, batch)
+            self._back_off()
+        except Exception as error:  # noqa: BLE001 - whatever it is, its result is unknown: the batch is kept
+            self.results.put((batch, error))
 
     def _report_to(self, batch: Batch) -> OnResult:
         results = self.results
@@ -140,22 +173,22 @@ class Pump:
             batch, error = self.results.get()
             if batch not in self.sent:
                 continue  # a second answer for the same batch
-            self.sent.discard(batch)
+            self.sent_bytes -= self.sent.pop(batch)
             if error is None or isinstance(error, Rejected):
-                self.held_bytes -= batch.size
+                del self.order[batch]
+                self.recorder.settle(self.backlog.done(batch))
                 if error is None:
-                    self.recorder.settle(batch.rows)
                     self.delivered += batch.rows
                     self.delay = 0.0
                 else:
-                    self._lose(batch.rows, str(error) or "rejected")
+                    self._reject(batch.rows, str(error) or "rejected")
             else:
-                self.waiting.append(batch)
-                self.waiting.sort(key=lambda held: held.sequence)
+                self.again.append(batch)
+                self.again.sort(key=self.order.__getitem__)
+                self.on_outage()
                 self._back_off()
 
-    def _lose(self, rows: int, reason: str) -> None:
-        self.recorder.settle(rows)
+    def _reject(self, rows: int, reason: str) -> None:
         self.rejected[reason] = self.rejected.get(reason, 0) + rows
 
     def _back_off(self) -> None:
@@ -163,6 +196,11 @@ class Pump:
         if now >= self.not_before:
             self.delay = min(limits.RETRY_MOST, self.delay * 2 or limits.RETRY_FIRST)
             self.not_before = now + self.delay
+
+    @property
+    def left(self) -> bool:
+        """Whether anything is recorded or held that did not come to its end."""
+        return bool(self.recorder.rows or self.again or self.sent or self.backlog.left)
 
     def flush(self, timeout: float) -> bool:
         """Send everything and wait for the results, up to so many seconds. True if nothing is left."""
@@ -173,7 +211,7 @@ class Pump:
                 return False
             try:
                 self.cycle(tallies=first)
-                left = bool(self.recorder.rows or self.waiting or self.sent)
+                left = self.left
             finally:
                 self.lock.release()
             first = False
@@ -182,7 +220,24 @@ class Pump:
                 return not left
             pause = min(remaining, 0.05)
             if self.transport.flush(pause) == 0 and self.results.empty():
-                sleep(pause if self.waiting else 0.001)
+                sleep(0.001 if self.sent else pause)
+
+    def commit(self, timeout: float) -> bool:
+        """Have everything promised: acknowledged, or held by the spool. True if nothing hangs on this process' life."""
+        deadline = monotonic() + timeout
+        while True:
+            if not self.lock.acquire(timeout=max(limits.TURN, deadline - monotonic())):
+                return False
+            try:
+                self.recorder.close_tallies()
+                self.cycle()
+                hanging = bool(self.recorder.rows or self.recorder.held)
+            finally:
+                self.lock.release()
+            remaining = deadline - monotonic()
+            if not hanging or remaining <= 0:
+                return not hanging
+            sleep(min(remaining, 0.01))
 
     def stop(self, timeout: float) -> None:
         """End the thread, if there is one, waiting up to so many seconds for its turn to end."""

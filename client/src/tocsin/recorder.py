@@ -2,7 +2,7 @@
 
 What: a bounded list of rows, a running sum per counter, and counts of what was refused. Why: a recording call must
 cost well under a microsecond, must not lock, log, allocate a thread or raise, and must be safe from signal handlers
-and finalisers; so a row is one `list.append`, which is atomic. It refuses a measurement when the buffer is full (the
+and finalisers; so a row is one `list.append`, which is atomic. Instruments append by themselves while `soon` allows it. It refuses a measurement when the buffer is full (the
 newest one: what was accepted stays in order), and counts each refusal by reason.
 """
 
@@ -12,23 +12,18 @@ from _queue import SimpleQueue
 from collections.abc import Callable
 from math import isnan
 from threading import RLock
-from time import time_ns
 
 from tocsin import limits
+from tocsin.clock import Anchor
 
 #: series number, time_ms, value, outcome (0 bad, 1 good, 2 none), trace id or b""
 Row = tuple[int, int, float, int, bytes]
 
 BAD, GOOD, NO_OUTCOME = 0, 1, 2
-REASONS = ("full", "closed", "not_a_number", "too_big", "negative", "time", "type", "trace")
+NO_ROOM = -1  # below every length: sends each call down the slow path
 
 _BOUND = limits.VALUE_BOUND
 _TIME_BOUND = limits.TIME_BOUND_MS
-
-
-def now_ms() -> int:
-    """Wall clock, ms since epoch."""
-    return time_ns() // 1_000_000
 
 
 def fault(value: float) -> str:
@@ -47,40 +42,50 @@ class Tally:
 
 
 class Recorder:
-    """Rows waiting to be sent, and the counters' sums. `room` is how many rows may wait; 0: not started or closed."""
+    """Rows waiting to be sent, and the counters' sums. `room` is how many rows may wait; 0: not started or closed.
+
+    `soon` is where the fast path of an instrument ends: at the next wake-up of the pump, or where there is no room.
+    """
 
     __slots__ = (
+        "anchor",
         "capacity",
         "closed",
         "held",
         "lock",
+        "muted",
         "recorded",
         "refused",
         "room",
         "rows",
+        "soon",
         "start",
         "tallies",
         "wake_at",
         "wakeups",
     )  # fmt: skip
 
-    def __init__(self, capacity: int, wake_at: int, start: Callable[[], None]) -> None:
+    def __init__(self, capacity: int, wake_at: int, start: Callable[[], None], muted: bool = False) -> None:
         self.capacity = capacity
         self.wake_at = wake_at
         self.start = start
         self.closed = False
+        self.muted = muted
+        self.anchor = Anchor()
+        self.rows: list[Row] = []
         self.refused: dict[str, int] = {}
         self.reset()
 
     def reset(self) -> None:
-        """Empty, as after construction: nothing recorded, no sum pending. Used in a forked child as well."""
-        self.rows: list[Row] = []
+        """As after construction; also in a forked child. The list of rows stays the one that instruments know."""
+        self.rows.clear()
         self.lock = RLock()
         self.wakeups: SimpleQueue[None] = SimpleQueue()
         self.held = 0
         self.recorded = 0
         self.refused = {}
         self.room = 0
+        self.soon = NO_ROOM
         self.tallies: list[Tally] = getattr(self, "tallies", [])
         for tally in self.tallies:
             tally.pending = 0.0
@@ -92,19 +97,19 @@ class Recorder:
                 self.refuse(fault(value))
                 return
             if time_ms is None:
-                time_ms = time_ns() // 1_000_000
+                time_ms = self.anchor.wall_ms()
             elif not 0 <= time_ms < _TIME_BOUND:
                 self.refuse("time")
                 return
             else:
                 time_ms = int(time_ms)
-            rows = self.rows
-            waiting = len(rows)
+            waiting = len(self.rows)
             if waiting >= self.room and not self.make_room():
                 return
             trace = b"" if trace_id is None else self.trace(trace_id)
-            rows.append((series, time_ms, float(value), outcome, trace))
-            if waiting % self.wake_at == self.wake_at - 1:
+            self.rows.append((series, time_ms, float(value), outcome, trace))
+            if waiting >= self.soon:
+                self.soon = min(self.room, waiting + self.wake_at)
                 self.wakeups.put(None)
         except Exception:  # noqa: BLE001 - a wrong type, whatever its own methods raise: the host must not notice
             self.refuse("type")
@@ -142,6 +147,8 @@ class Recorder:
 
     def make_room(self) -> bool:
         """The slow path of a full, closed or not yet started recorder: True if there is room now."""
+        if self.muted:
+            return False
         if self.closed:
             self.refuse("closed")
             return False
@@ -151,6 +158,11 @@ class Recorder:
             return True
         self.refuse("full")
         return False
+
+    def shut(self) -> None:
+        """Take nothing from now on."""
+        self.closed = True
+        self.room, self.soon = 0, NO_ROOM
 
     def refuse(self, reason: str) -> None:
         """Count a measurement that was not taken."""
@@ -174,10 +186,11 @@ class Recorder:
     def _set_room(self) -> None:
         """0 sends every call down the slow path; a full buffer is -1, since counters need no row to go on."""
         self.room = 0 if self.closed else (self.capacity - self.held or -1)
+        self.soon = min(self.room, self.wake_at - 1) if self.room > 0 else NO_ROOM
 
     def close_tallies(self) -> None:
         """Turn the counters' pending sums into rows, timed now."""
-        time_ms = now_ms()
+        time_ms = self.anchor.wall_ms()
         for tally in list(self.tallies):
             if tally.pending:
                 with self.lock:

@@ -46,14 +46,25 @@ class MemoryTransport:
         return 0
 
 
-def from_url(url: str) -> Transport:
-    """`kafka://host:port[,host:port…][/topic]`. Raises InvalidOption."""
+def from_url(url: str, token: str = "", ca_file: str = "", cert_file: str = "", key_file: str = "") -> Transport:
+    """`kafka://host:port[,host:port…][/topic]`, `http://host[:port][/path]` or `https://…`. Raises InvalidOption.
+
+    The token and the files (PEM) are those of a gateway.
+    """
     from tocsin.errors import InvalidOption
 
     scheme, separator, rest = url.partition("://")
     hosts, _, topic = rest.partition("/")
+    if scheme in ("http", "https") and separator:
+        from tocsin.gateway import GatewayTransport
+
+        return GatewayTransport(url, token, ca_file, cert_file, key_file)
     if scheme != "kafka" or not separator or not hosts:
-        raise InvalidOption(f"transport {url!r}; kafka://host:port[,host:port…][/topic] or a Transport is expected")
+        raise InvalidOption(
+            f"transport {url!r}; kafka://host:port[,host:port…][/topic], https://host[/path] or a Transport is expected"
+        )
+    if token or ca_file or cert_file or key_file:
+        raise InvalidOption("token, ca_file, cert_file and key_file are for a gateway, https://…")
     from tocsin.kafka import KafkaTransport
 
     return KafkaTransport(hosts, topic or "telemetry")

@@ -1,0 +1,113 @@
+"""Lives: a spool's folders, one a run of a client, each owned by the process that holds its lock.
+
+What: make a folder and own it, find those whose owner is gone and own them too, leave and remove them. Why: processes of
+one service share a place on disk, and what one of them left behind must be sent by another or by its next run. A lock
+ends with its process, whatever ends that. It refuses folders of other sources: their batches need other credentials.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from zlib import crc32
+
+from tocsin.disk import Disk
+from tocsin.errors import InvalidOption
+
+LOCK = "lock"
+NEW = "new-"  # a folder under this name is not ready, and nobody adopts it
+
+
+class Life:
+    """A folder that this process owns. `lock`: descriptor of its locked file."""
+
+    __slots__ = ("lock", "own", "path")
+
+    def __init__(self, path: str, lock: int, own: bool) -> None:
+        self.path = path
+        self.lock = lock
+        self.own = own
+
+    def file(self, name: str) -> str:
+        """The path of a file in it."""
+        return os.path.join(self.path, name)
+
+    def names(self, ending: str) -> list[str]:
+        """Its files with that ending, in order."""
+        return sorted(name for name in os.listdir(self.path) if name.endswith(ending))
+
+    def leave(self) -> None:
+        """Own it no longer. In a forked child this leaves the parent's lock alone."""
+        with contextlib.suppress(OSError):
+            os.close(self.lock)
+
+    def remove(self, disk: Disk) -> None:
+        """Remove it, if nothing is left in it, and own it no longer."""
+        with contextlib.suppress(OSError):
+            if os.listdir(self.path) == [LOCK]:
+                disk.unlink(self.file(LOCK))
+                disk.remove_folder(self.path)
+        self.leave()
+
+
+def _lock(path: str) -> int | None:
+    """A descriptor that holds the lock of the file, or None when another process does or the file is gone."""
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            return descriptor
+    except OSError:
+        pass
+    os.close(descriptor)
+    return None
+
+
+class Lives:
+    """All folders of one source under `root`, which is made when it is absent. Raises InvalidOption."""
+
+    def __init__(self, root: str, source: str, disk: Disk) -> None:
+        self.root = os.path.abspath(root)
+        self.disk = disk
+        self.prefix = f"{crc32(source.encode()):08x}-"
+        try:
+            import fcntl  # noqa: F401
+        except ImportError as error:
+            raise InvalidOption("spool: this system has no locks that end with their process") from error
+        try:
+            os.makedirs(self.root, 0o700, exist_ok=True)
+        except OSError as error:
+            raise InvalidOption(f"spool={root!r}; a folder that may be written to is expected: {error}") from error
+
+    def make(self, boot: str) -> Life:
+        """A new folder. It is locked before it has the name by which others find it. Raises OSError."""
+        disk = self.disk
+        started, path = (os.path.join(self.root, before + boot) for before in (NEW + self.prefix, self.prefix))
+        with contextlib.suppress(FileExistsError):  # of a try that the disk did not let us finish
+            disk.make_folder(started)
+        with contextlib.suppress(FileExistsError):
+            os.close(disk.create(os.path.join(started, LOCK)))
+        lock = _lock(os.path.join(started, LOCK))
+        if lock is None:
+            raise OSError(f"{started} is locked by another process")
+        disk.rename(started, path)
+        disk.sync_folder(self.root)
+        return Life(path, lock, own=True)
+
+    def adopt(self, owned: set[str]) -> list[Life]:
+        """The folders, oldest first, whose owners are gone; they are ours from now on. `owned`: paths to leave out."""
+        found: list[tuple[float, str]] = []
+        with contextlib.suppress(OSError), os.scandir(self.root) as entries:
+            for entry in entries:
+                if entry.name.startswith(self.prefix) and entry.path not in owned:
+                    with contextlib.suppress(OSError):
+                        found.append((entry.stat().st_mtime, entry.path))
+        lives = []
+        for _, path in sorted(found):
+            with contextlib.suppress(OSError):
+                lock = _lock(os.path.join(path, LOCK))
+                if lock is not None:
+                    lives.append(Life(path, lock, own=False))
+        return lives

@@ -1,0 +1,70 @@
+"""Hot: the fast path and the recorder's own take the same things, and neither ever raises."""
+
+from __future__ import annotations
+
+import pytest
+from tocsin import Client, MemoryTransport, limits
+
+PLAIN = [0.0, -1.5, limits.VALUE_BOUND / 2]
+ODD: list[object] = [1, True, float("nan"), float("inf"), -limits.VALUE_BOUND, "x", None, 1j, object(), [1.0]]
+
+
+def client() -> Client:
+    made = Client(source="s", service="x", transport=MemoryTransport(), flush_interval=3600, report=False)
+    made.gauge("first").set(1.0)  # from now on there is room, and the fast path is open
+    made.flush(1)
+    return made
+
+
+@pytest.mark.parametrize("value", PLAIN + ODD, ids=repr)
+def test_both_paths_agree(value: float) -> None:
+    fast, slow = client(), client()
+    fast.gauge("g").set(value)
+    fast.histogram("h").record(value)
+    fast.outcome("o").observe(True, value)
+    slow.gauge("g").set(value, 5)
+    slow.histogram("h").record(value, 5)
+    slow.outcome("o").observe(True, value, None, 5)
+    kept = [[(row[0], row[2], row[3], row[4]) for row in made._recorder.rows] for made in (fast, slow)]
+    assert kept[0] == kept[1]
+    assert fast._recorder.refused == slow._recorder.refused
+    assert len(kept[0]) + sum(fast._recorder.refused.values()) == 3
+    fast.close()
+    slow.close()
+
+
+@pytest.mark.parametrize("amount", [*PLAIN, *ODD, 2**70, -1], ids=repr)
+def test_both_paths_of_a_counter_agree(amount: float) -> None:
+    fast, slow = client(), client()
+    fast.counter("c").add(amount)
+    tally = slow._recorder.tallies
+    slow.counter("c")
+    slow._recorder.add(tally[0], amount, None)
+    assert fast._recorder.tallies[0].pending == tally[0].pending
+    assert fast._recorder.refused == slow._recorder.refused
+    fast.close()
+    slow.close()
+
+
+def test_the_fast_path_wakes_the_pump_when_a_batch_is_full() -> None:
+    made = Client(source="s", service="x", transport=MemoryTransport(), flush_interval=3600, batch_size=10)
+    gauge = made.gauge("g")
+    assert made._recorder.wakeups.empty()
+    rows, wakeups = made._recorder.rows, made._recorder.wakeups
+    made._recorder.start = lambda: made._recorder.settle(0)  # no thread: what wakes it stays visible
+    for value in range(25):
+        gauge.set(float(value))
+    assert len(rows) == 25
+    assert wakeups.qsize() == 2
+    made.close()
+
+
+def test_a_truth_that_raises_is_counted() -> None:
+    class Hostile:
+        def __bool__(self) -> bool:
+            raise RuntimeError("hostile")
+
+    made = client()
+    made.outcome("o").observe(Hostile(), 1.0)  # type: ignore[arg-type]
+    assert made.stats.refused == {"type": 1}
+    made.close()

@@ -1,0 +1,359 @@
+"""Spool: what was promised survives; what was not survives whole or not at all; nothing goes uncounted."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from pathlib import Path
+
+import pytest
+from tocsin import clock, limits
+from tocsin.disk import Disk
+from tocsin.encode import Batch
+from tocsin.lives import Lives
+from tocsin.pace import Pace
+from tocsin.spool import AGED, DAMAGED, DROP_OLDEST, FULL, NEWEST, OLDEST, REFUSE, Spool
+
+from tests.client.tape import Tape, World
+
+MANY = 2**40
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def spool(root: Path, boot: str = "b1", disk: Disk | None = None, **options: object) -> Spool:
+    settled: dict[str, object] = {"most": MANY, "age": 1e9, "full": REFUSE, "order": OLDEST, **options}
+    settled.setdefault("pace", Pace(0.0, 0.0, lambda: 0.0))
+    return Spool(Lives(str(root), "car-1", disk or Disk()), boot, **settled)  # type: ignore[arg-type]
+
+
+def batch(sequence: int, size: int = 300) -> Batch:
+    chance = random.Random(sequence)
+    return Batch(sequence, 1 + sequence % 7, chance.randbytes(40), chance.randbytes(size))
+
+
+def drained(held: Spool, done: bool = True) -> list[Batch]:
+    found = []
+    while (one := held.next()) is not None:
+        found.append(one)
+        if done:
+            held.done(one)
+    return found
+
+
+def sequences(found: list[Batch]) -> list[int]:
+    return [one.sequence for one in found]
+
+
+def test_what_is_committed_comes_back_in_order_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    held = spool(tmp_path)
+    for number in range(10):
+        held.add([batch(2 * number), batch(2 * number + 1)])
+        assert held.commit() == batch(2 * number).rows + batch(2 * number + 1).rows
+    assert held.syncs == 10
+    found = drained(held)
+    assert sequences(found) == list(range(20))
+    assert [one.tail for one in found] == [batch(number).tail for number in range(20)]
+    assert (held.rows, held.left) == (0, False)
+    held.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_life_takes_over_what_was_not_done(tmp_path: Path) -> None:
+    first = spool(tmp_path)
+    first.add([batch(number) for number in range(6)])
+    first.commit()
+    for one in [first.next(), first.next()]:
+        assert one is not None
+        first.done(one)
+    assert first.next() is not None, "sent, and its fate not known"
+    first.close()
+    second = spool(tmp_path, "b2")
+    second.add([batch(0)])
+    second.commit()
+    assert sequences(drained(second)) == [2, 3, 4, 5, 0]
+    assert second.recovered == sum(batch(number).rows for number in (2, 3, 4, 5))
+    second.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_another_process_owns_is_left_alone_until_it_is_gone(tmp_path: Path) -> None:
+    clock_of_second = Clock()
+    first, second = spool(tmp_path), spool(tmp_path, "b2", now=clock_of_second)
+    first.add([batch(1)])
+    first.commit()
+    assert second.next() is None
+    first.close()
+    assert second.next() is None, "it looks only now and then"
+    clock_of_second.now += limits.ADOPT_EVERY
+    assert sequences(drained(second)) == [1]
+    second.close()
+
+
+def test_another_source_is_left_alone(tmp_path: Path) -> None:
+    first = spool(tmp_path)
+    first.add([batch(1)])
+    first.commit()
+    first.close()
+    other = Spool(Lives(str(tmp_path), "car-2", Disk()), "b2", MANY, 1e9, REFUSE, OLDEST, Pace(0, 0, lambda: 0.0))
+    assert other.next() is None
+
+
+def test_segments_end_by_size_and_go_when_they_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_BYTES", 2_000)
+    held = spool(tmp_path)
+    held.add([batch(number) for number in range(40)])
+    held.commit()
+    files = len(list(tmp_path.rglob("*.seg")))
+    assert files >= 8
+    assert sum(part.entries is not None for part in held.parts) == 1, "only what is read or written is in memory"
+    assert sequences(drained(held)) == list(range(40))
+    assert len(list(tmp_path.rglob("*.seg"))) == 1
+    held.close()
+
+
+def test_newest_first_gives_the_newest_segments_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_BYTES", 900)
+    held = spool(tmp_path, order=NEWEST)
+    held.add([batch(number) for number in range(6)])
+    held.commit()
+    assert sequences(drained(held)) == [4, 5, 2, 3, 0, 1]
+    held.close()
+
+
+def test_a_full_spool_takes_nothing_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "RECORD_BYTES", 500)
+    held = spool(tmp_path, most=2_000)
+    number = 0
+    while held.open:
+        held.add([batch(number)])
+        held.commit()
+        number += 1
+    assert 3 <= number <= 5
+    assert sequences(drained(held)) == list(range(number))
+    held.close()
+
+
+def test_or_drops_its_oldest_and_counts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_BYTES", 900)
+    held = spool(tmp_path, most=3_000, full=DROP_OLDEST)
+    for number in range(30):
+        assert held.open
+        held.add([batch(number)])
+        held.commit()
+    assert held.held_bytes <= 3_900
+    kept = sequences(drained(held))
+    assert kept == list(range(kept[0], 30))
+    assert held.dropped == {FULL: sum(batch(number).rows for number in range(kept[0]))}
+    held.close()
+
+
+def test_what_is_too_old_is_dropped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = spool(tmp_path, age=60.0)
+    forward, wall = clock.forward_ms(), clock.wall_ms()
+    held.add([batch(0)])
+    held.commit()
+    monkeypatch.setattr(clock, "wall_ms", lambda: wall + 10**12)
+    monkeypatch.setattr(clock, "forward_ms", lambda: forward + 59_000)
+    held.add([batch(1)])
+    held.commit()
+    assert sequences(drained(held)) == [0, 1], "a step of the wall clock makes nothing old"
+    held.add([batch(2)])
+    held.commit()
+    monkeypatch.setattr(clock, "forward_ms", lambda: forward + 159_000)
+    assert drained(held) == []
+    assert held.dropped == {AGED: batch(2).rows}
+    held.close()
+
+
+def test_a_clock_that_was_never_set_ages_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "machine_boot", lambda: "00" * 16)
+    monkeypatch.setattr(clock, "wall_ms", lambda: 5_000)
+    first = spool(tmp_path)
+    first.add([batch(0)])
+    first.commit()
+    first.close()
+    monkeypatch.setattr(clock, "wall_ms", lambda: limits.CLOCK_WAS_SET_MS * 2)
+    second = spool(tmp_path, "b2", age=60.0)
+    assert sequences(drained(second)) == [0]
+    second.close()
+
+
+class Failing(Disk):
+    """A disk on which the calls that are named fail."""
+
+    def __init__(self) -> None:
+        self.failing: set[str] = set()
+        self.torn = 0  # bytes of a write that is refused which come to the disk all the same
+
+    def _check(self, what: str) -> None:
+        if what in self.failing:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def create(self, path: str) -> int:
+        self._check("create")
+        return super().create(path)
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        if "write" in self.failing:
+            super().write(descriptor, data[: self.torn])
+        self._check("write")
+        super().write(descriptor, data)
+
+    def sync(self, descriptor: int) -> None:
+        self._check("sync")
+        super().sync(descriptor)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        self._check("truncate")
+        super().truncate(descriptor, size)
+
+
+@pytest.mark.parametrize("failing", [{"write"}, {"sync"}, {"create"}, {"write", "truncate"}, {"sync", "truncate"}])
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_disk_that_fills_up_costs_nothing(tmp_path: Path, failing: set[str], before: int) -> None:
+    disk, now = Failing(), Clock()
+    held = spool(tmp_path, disk=disk, now=now)
+    for number in range(before):
+        held.add([batch(number)])
+        assert held.commit()
+    disk.failing, disk.torn = failing, 100
+    held.add([batch(before)])
+    held.add([batch(before + 1)])
+    now.now += limits.DISK_RETRY
+    refused = held.commit() == 0
+    assert refused == (failing != {"create"} or before == 0)
+    assert bool(held.trouble) == refused
+    disk.failing = set()
+    assert held.commit() == 0, "not asked again at once"
+    now.now += limits.DISK_RETRY
+    if refused:
+        assert held.commit() == batch(before).rows + batch(before + 1).rows
+    assert held.trouble == ""
+    assert sequences(drained(held)) == list(range(before + 2))
+    held.close()
+
+
+def test_bits_that_flip_on_the_disk_cost_their_batches_and_are_counted(tmp_path: Path) -> None:
+    held = spool(tmp_path)
+    held.add([batch(number) for number in range(5)])
+    held.commit()
+    (path,) = tmp_path.rglob("*.seg")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4  # in the middle of the third
+    path.write_bytes(bytes(data))
+    assert sequences(drained(held, done=False)) == [0, 1, 3, 4], "read by a place that is known"
+    assert (held.damaged, held.dropped) == (1, {DAMAGED: batch(2).rows})
+    held.close()
+    second = spool(tmp_path, "b2")
+    assert sequences(drained(second)) == [0, 1, 3, 4], "and by a scan"
+    second.close()
+
+
+def test_a_child_leaves_its_parents_folder_alone(tmp_path: Path) -> None:
+    held = spool(tmp_path)
+    held.add([batch(0)])
+    held.commit()
+    child = os.fork()
+    if child == 0:
+        held.reset("b2")
+        held.add([batch(1)])
+        good = held.commit() > 0 and sequences(drained(held)) == [1]
+        held.close()
+        os._exit(0 if good else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    other = spool(tmp_path, "b3")
+    assert other.next() is None, "the lock is still the parent's"
+    assert sequences(drained(held)) == [0]
+    held.close()
+
+
+def recorded(root: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> Tape:
+    """A life with writes of all sizes, acknowledgements, segments that come and go, and a sync that fails."""
+    chance = random.Random(seed)
+    monkeypatch.setattr(limits, "SEGMENT_BYTES", 3_000)
+    tape, now = Tape(), Clock()
+    held = spool(root, disk=tape, now=now)
+    sequence, open_ones = 0, []
+    for turn in range(25):
+        group = [batch(sequence + more, chance.randrange(1, 1_500)) for more in range(chance.randrange(1, 5))]
+        sequence += len(group)
+        held.add(group)
+        if turn == 12:
+            sync = tape.sync
+            tape.sync = lambda descriptor: (_ for _ in ()).throw(OSError("sync failed"))  # type: ignore[method-assign]
+            assert held.commit() == 0
+            tape.sync = sync  # type: ignore[method-assign]
+            now.now += limits.DISK_RETRY
+        assert held.commit() == sum(one.rows for one in group)
+        for one in group:
+            tape.note("promise", one)
+        while chance.random() < 0.8 and (one_more := held.next()) is not None:
+            open_ones.append(one_more)
+        while open_ones and chance.random() < 0.7:
+            finished = open_ones.pop(chance.randrange(len(open_ones)))
+            tape.note("done", finished.sequence)
+            held.done(finished)
+    return tape
+
+
+def judge(root: Path, promised: dict[int, Batch], done: set[int]) -> None:
+    """Everything promised and not done is there, whole; nothing is there that was never written."""
+    after = spool(root, "after")
+    found = {one.sequence: one for one in drained(after)}
+    assert promised.keys() - done <= found.keys()
+    for sequence, one in found.items():
+        if sequence in promised:
+            assert (one.top, one.tail, one.rows) == (
+                promised[sequence].top, promised[sequence].tail, promised[sequence].rows,
+            )  # fmt: skip
+    after.close()
+
+
+def every_prefix(tmp_path: Path, tape: Tape, root: str, seed: int) -> int:
+    world, promised, done = World(), dict[int, Batch](), set[int]()
+    judged = 0
+    for number, step in enumerate(tape.steps):
+        if step[0] == "promise":
+            assert isinstance(step[2], Batch)
+            promised[step[2].sequence] = step[2]
+        elif step[0] == "done":
+            done.add(int(str(step[2])))
+        else:
+            world.apply(step)
+        for kind in range(4):
+            target = tmp_path / f"{number}-{kind}"
+            target.mkdir()
+            chance = random.Random(seed * 1_000_003 + number * 4 + kind) if kind > 1 else None
+            world.leave(target, root, chance, everything=kind == 1)
+            judge(target, promised, done)
+            judged += 1
+    return judged
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_crash_at_any_step_loses_what_was_promised(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writes and syncs are recorded; of every prefix, four states that a crash may leave are read by a new life."""
+    root = tmp_path / "root"
+    tape = recorded(root, seed, monkeypatch)
+    assert every_prefix(tmp_path, tape, str(root), seed) > 400
+
+
+@pytest.mark.parametrize("left_out", ["sync", "sync_folder"])
+def test_the_crash_test_sees_a_sync_that_is_left_out(
+    tmp_path: Path, left_out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    tape = recorded(root, 1, monkeypatch)
+    tape.steps = [step for step in tape.steps if step[0] != left_out]
+    with pytest.raises(AssertionError):
+        every_prefix(tmp_path, tape, str(root), 1)
