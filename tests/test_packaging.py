@@ -131,8 +131,8 @@ def third_party(folder: Path) -> set[str]:
 def test_what_is_imported_is_declared(which: str) -> None:
     folders = [ROOT / room for room in ROOMS] if which == "platform" else [ROOT / "client/src/tocsin"]
     project = (PROJECT if which == "platform" else CLIENT)["project"]
-    local = project.get("optional-dependencies", {}).get("local", [])
-    declared = {normal(r) for r in [*project["dependencies"], *local]}
+    extras = project.get("optional-dependencies", {})
+    declared = {normal(r) for r in [*project["dependencies"], *extras.get("local", []), *extras.get("gateway", [])]}
     owners = importlib.metadata.packages_distributions()
     undeclared = {
         name
