@@ -126,6 +126,34 @@ def worker(bootstrap: Bootstrap = None) -> None:
     raise typer.Exit(output.ended(work))
 
 
+@app.command(
+    epilog=_examples("tocsin gateway", "TOCSIN_GATEWAY_PORT=8080 tocsin gateway --bootstrap kafka-1:9092"),
+)
+def gateway(bootstrap: Bootstrap = None) -> None:
+    """One gateway process: telemetry over HTTP in, Kafka out. Configured by TOCSIN_GATEWAY_* variables."""
+
+    def work() -> int:
+        from cli.gateway import run
+
+        return run(broker_at(bootstrap))
+
+    raise typer.Exit(output.ended(work))
+
+
+@app.command("gateway-key", epilog=_examples("tocsin gateway-key shop-web"))
+def gateway_key(
+    name: Annotated[str, typer.Argument(metavar="ID", help="Id of the key: small letters, digits and dashes.")],
+) -> None:
+    """A new API key for a gateway: its text to stdout, once; its hash, for the file of keys, to stderr."""
+
+    def work() -> int:
+        from cli.gateway import new_key
+
+        return new_key(name)
+
+    raise typer.Exit(output.ended(work))
+
+
 @topics_app.callback(invoke_without_command=True)
 def topics(context: typer.Context) -> None:
     """The topics: list, create, describe."""

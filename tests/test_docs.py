@@ -33,8 +33,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[\w-]*)?\)")
 NOT_CODE = {"", "text", "json"}
 DOCUMENTED_BOOTSTRAP = "127.0.0.1:9092"
 #: Commands that do not end, start processes, or need what only a user has.
-ASKED_FOR_HELP = {"up", "worker", "demo", "explain", "ack", "resolve", "doctor"}
-ROOMS = ("schemas", "rollups", "alerts", "sinks", "streams", "local", "demo", "cli", "bench", "proof")
+ASKED_FOR_HELP = {"up", "worker", "gateway", "demo", "explain", "ack", "resolve", "doctor"}
+ROOMS = ("schemas", "rollups", "alerts", "sinks", "gateway", "streams", "local", "demo", "cli", "bench", "proof")
 
 
 @dataclasses.dataclass(frozen=True)

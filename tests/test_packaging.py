@@ -132,7 +132,8 @@ def test_what_is_imported_is_declared(which: str) -> None:
     folders = [ROOT / room for room in ROOMS] if which == "platform" else [ROOT / "client/src/tocsin"]
     project = (PROJECT if which == "platform" else CLIENT)["project"]
     extras = project.get("optional-dependencies", {})
-    declared = {normal(r) for r in [*project["dependencies"], *extras.get("local", []), *extras.get("kafka", [])]}
+    optional = [one for extra in ("local", "kafka", "gateway") for one in extras.get(extra, [])]
+    declared = {normal(r) for r in [*project["dependencies"], *optional]}
     owners = importlib.metadata.packages_distributions()
     undeclared = {
         name

@@ -1,0 +1,1 @@
+"""Gateway: HTTP in, Kafka out. See docs/rooms/gateway.md."""

@@ -1,0 +1,64 @@
+"""Body: a request's bytes, read and unfolded within every bound.
+
+What: the declared length is judged before a byte is read, the read bytes while they come, the unfolded ones while they
+unfold; all of them are held in the request's share of memory. Why: a body is the most that a stranger can make us hold.
+It refuses with 413, 415, 408 or 503, and never reads on after that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from gateway import selfmetrics
+from gateway.limits import BODY_BYTES, BODY_S, UNFOLDED_BYTES
+from gateway.memory import Share
+from gateway.refusal import Refusal, bad, too_large
+from gateway.unfold import known, unfold
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+async def body_of(
+    request: web.BaseRequest, share: Share, *, limit: int = UNFOLDED_BYTES, encoding: str = "", within_s: float = BODY_S
+) -> bytes:
+    """The unfolded body. `encoding`: where a protocol fixes it, whatever the header says. Raises Refusal."""
+    encoding = known(encoding or request.headers.get("Content-Encoding", ""))
+    declared = request.content_length
+    if declared is not None and declared > BODY_BYTES:
+        raise too_large(f"{declared} bytes; the limit is {BODY_BYTES}")
+    if declared:
+        share.grow(declared)
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(_CONTINUE)
+        request.writer.output_size = 0  # the answer itself has not begun
+    try:
+        async with asyncio.timeout(within_s):
+            data = await _read(request, share, declared or 0)
+    except TimeoutError:
+        raise Refusal(408, "slow", f"the body took more than {within_s:.0f} s", 1) from None
+    except web.RequestPayloadError as error:
+        raise bad("body", "the body is broken") from error
+    selfmetrics.BYTES.labels("wire").inc(len(data))
+    if not encoding:
+        return unfold(data, "", limit)
+    plain = unfold(data, encoding, limit)
+    share.grow(len(plain))
+    selfmetrics.BYTES.labels("unfolded").inc(len(plain))
+    return plain
+
+
+async def _read(request: web.BaseRequest, share: Share, held: int) -> bytes:
+    """All bytes. `held`: so many of them are in the share already."""
+    parts: list[bytes] = []
+    size = 0
+    while part := await request.content.readany():
+        parts.append(part)
+        size += len(part)
+        if size > BODY_BYTES:
+            raise too_large(f"more than {BODY_BYTES} bytes")
+        if size > held:  # of no declared length
+            share.grow(size - held)
+            held = size
+    return b"".join(parts)

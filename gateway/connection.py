@@ -1,0 +1,166 @@
+"""Connections: aiohttp's protocol with a clock and a door.
+
+What: a deadline for the head of each request, one for the whole of it, and a limit on open connections. Why: aiohttp
+waits for ever for headers that drip, and for a reader that does not read; a thousand such clients must not keep a good
+one out. It refuses in silence: who drips is cut off, who comes too many gets 503 and is let go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from gateway import selfmetrics
+from gateway.answers import refusal_answer
+from gateway.limits import CUT_S, HEAD_S, HEADER_BYTES, HEADER_FIELDS, KEEP_ALIVE_S, LINGER_S, REQUEST_S
+from gateway.refusal import Refusal
+
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class Listener(web.Server):
+    """Makes a Connection for each client. `head_s` and `request_s` in seconds."""
+
+    def __init__(self, handle: Handle, most: int, *, head_s: float = HEAD_S, request_s: float = REQUEST_S) -> None:
+        super().__init__(
+            handle,
+            auto_decompress=False,  # ours is bounded
+            keepalive_timeout=KEEP_ALIVE_S,
+            lingering_time=LINGER_S,
+            max_headers=HEADER_FIELDS,
+            max_field_size=HEADER_BYTES,
+            max_line_size=HEADER_BYTES,
+            access_log=None,
+        )
+        self.most = most
+        self.head_s = head_s
+        self.request_s = request_s
+        self.open = 0
+        self.busy = 0  # requests under way
+        self._quiet = asyncio.Event()
+
+    def ended(self) -> None:
+        """A request has ended."""
+        self.busy -= 1
+        if not self.busy:
+            self._quiet.set()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Let requests under way end within so many seconds, and connections with them; then cut what is left.
+
+        aiohttp's own way stops reading at once, so a body half received would never be whole.
+        """
+        self._quiet.clear()
+        self.pre_shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                if self.busy:
+                    await self._quiet.wait()
+        await self.shutdown(CUT_S)
+
+    def __call__(self) -> RequestHandler:
+        """For the loop: the protocol of a new connection."""
+        return Connection(self, self._loop, self._kwargs)
+
+
+class Connection(RequestHandler):
+    """One client's connection."""
+
+    def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, options: dict[str, object]) -> None:
+        super().__init__(listener, loop=loop, **options)  # type: ignore[arg-type]  # as aiohttp's own Server does
+        self._listener = listener
+        self._timer: asyncio.TimerHandle | None = None
+        self._counted = False
+        self._busy = False
+        self._last = False  # close after the request under way
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let it in, unless the house is full."""
+        if self._listener.open >= self._listener.most:
+            self._force_close = True
+            selfmetrics.CUT.labels("too_many").inc()
+            if isinstance(transport, asyncio.Transport):
+                transport.write(_FULL)
+            transport.close()
+            return
+        self._counted = True
+        self._listener.open += 1
+        selfmetrics.CONNECTIONS.inc()
+        super().connection_made(transport)
+        self._arm(self._listener.head_s, "slow_head")
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """It is gone."""
+        self._disarm()
+        if self._counted:
+            self._counted = False
+            self._listener.open -= 1
+            selfmetrics.CONNECTIONS.dec()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """The first byte of a request starts its clock; further ones do not set it back."""
+        if data and self._timer is None and not self._busy:
+            self._arm(self._listener.head_s, "slow_head")
+        super().data_received(data)
+
+    async def _handle_request(
+        self, request: web.BaseRequest, start_time: float | None, answering: Handle
+    ) -> tuple[web.StreamResponse, bool]:
+        """From the end of the head to the last byte of the answer."""
+
+        async def work(request: web.BaseRequest) -> web.StreamResponse:
+            answer = await answering(request)
+            answer.headers["Server"] = "tocsin"  # no versions
+            if self._last:
+                answer.force_close()
+            return answer
+
+        self._busy = True
+        self._listener.busy += 1
+        self._arm(self._listener.request_s, "slow_request")
+        try:
+            return await super()._handle_request(request, start_time, work)
+        finally:
+            self._busy = False
+            self._disarm()
+            self._listener.ended()
+            if self._last:
+                super().close()
+
+    def close(self) -> None:
+        """End when idle: now, or after the request under way."""
+        self._last = True
+        if not self._busy:
+            super().close()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What is not HTTP gets 400 and no line in the log, since anybody can send it; the rest is aiohttp's."""
+        if status >= 500:
+            return super().handle_error(request, status, exc, message)
+        answer = refusal_answer(Refusal(status, "http", "this is not an HTTP request that can be read"))
+        answer.force_close()
+        return answer
+
+    def _arm(self, seconds: float, why: str) -> None:
+        self._disarm()
+        self._timer = self._loop.call_later(seconds, self._cut, why)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _cut(self, why: str) -> None:
+        self._timer = None
+        selfmetrics.CUT.labels(why).inc()
+        if self.transport is not None:
+            self.transport.abort()

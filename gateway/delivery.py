@@ -1,0 +1,198 @@
+"""Delivery: records to Kafka, and the wait until all in-sync replicas have them.
+
+What: one idempotent librdkafka producer with acks=all, a thread that serves its reports, and a gate that is shut while
+no broker answers. Why: 200 is a promise, so it needs the broker's word for every record; and while brokers are away the
+refusal must cost nothing, or the retries of a fleet would fill the queue. It refuses to keep anything for later: what is
+not acknowledged within the timeout is reported as failed, and the client, which still has it, sends it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from gateway import selfmetrics
+from gateway.limits import LINGER_MS, POLL_S, PROBE_S, QUEUE_RECORDS, SPARE_S
+from gateway.refusal import busy
+from schemas.limits import RECORD_BYTES
+
+log = structlog.get_logger(__name__)
+
+#: Of the record and not of the moment: the same record can never succeed.
+FOR_GOOD = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.INVALID_MSG})
+#: The settings that the promise rests on.
+FIXED: Mapping[str, object] = {"acks": "all", "enable.idempotence": True, "partitioner": "murmur2_random"}
+_FRAME_BYTES = 4_096  # key and headers of a record
+
+Outgoing = tuple[bytes, bytes, Sequence[tuple[str, bytes]]]  # key, value, headers
+
+
+class _Ticket:
+    """The reports of one request's records. Answered on the polling thread, awaited on the loop."""
+
+    def __init__(self, count: int, loop: asyncio.AbstractEventLoop, done: asyncio.Future[None]) -> None:
+        self.left = count
+        self._lock = threading.Lock()
+        self.for_good: dict[int, str] = {}  # place -> what the broker said
+        self.failed: KafkaError | None = None
+        self._loop, self._done = loop, done
+
+    def answered(self, place: int, error: KafkaError | None, message: Message | None) -> None:
+        """Delivery report of one record, or what librdkafka said when it was handed over."""
+        with self._lock:
+            self.left -= 1
+            if error is not None and error.code() in FOR_GOOD:
+                self.for_good[place] = error.str()
+            elif error is not None:
+                self.failed = error
+            last = self.left == 0
+        if last:
+            with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits
+                self._loop.call_soon_threadsafe(self._finish)
+
+    def _finish(self) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
+
+
+class Delivery:
+    """Publishes to one topic. `config` adds librdkafka settings; those of FIXED stay."""
+
+    def __init__(
+        self, bootstrap: str, topic: str, timeout_s: float, queue_bytes: int, config: Mapping[str, object] | None = None
+    ) -> None:
+        self.topic = topic
+        self.timeout_s = timeout_s
+        self._config: dict[str, object] = {
+            "client.id": "tocsin-gateway",
+            "linger.ms": LINGER_MS,
+            "compression.type": "lz4",
+            "reconnect.backoff.max.ms": 1_000,
+            **(config or {}),
+            "bootstrap.servers": bootstrap,
+            "message.max.bytes": RECORD_BYTES + _FRAME_BYTES,
+            "delivery.timeout.ms": int(timeout_s * 1000),
+            "queue.buffering.max.messages": QUEUE_RECORDS,
+            "queue.buffering.max.kbytes": max(queue_bytes >> 10, 1),
+            "error_cb": self._broken,
+            **FIXED,
+        }
+        self.away = "no broker has answered yet"  # why the gate is shut; empty when it is open
+        self._producer = self._made()
+        self._renew = threading.Event()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="delivery", daemon=True)
+        self.on_change: Callable[[], None] = lambda: None
+
+    def _made(self) -> Producer:
+        return Producer(self._config, logger=logging.getLogger("librdkafka"))
+
+    def start(self) -> None:
+        """Serve reports, and ask for the broker until it answers."""
+        self._thread.start()
+
+    async def publish(self, records: Sequence[Outgoing]) -> dict[int, str]:
+        """Wait until every record is acknowledged; those that the broker refuses for good, by place. Raises Refusal."""
+        if not records:
+            return {}
+        if self.away:
+            raise busy("broker", "no Kafka broker can be reached", 2)
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        ticket = _Ticket(len(records), loop, done)
+        self._hand_over(records, ticket)
+        try:
+            async with asyncio.timeout(self.timeout_s + SPARE_S):
+                await done
+        except TimeoutError:
+            self._shut("deliveries were not reported in time")
+            raise busy("broker", "Kafka did not answer in time", 2) from None
+        if ticket.failed is not None:
+            self._failed(ticket.failed)
+        return ticket.for_good
+
+    def _hand_over(self, records: Sequence[Outgoing], ticket: _Ticket) -> None:
+        producer = self._producer
+        try:
+            for place, (key, value, headers) in enumerate(records):
+                report = functools.partial(ticket.answered, place)
+                try:
+                    producer.produce(self.topic, value, key, on_delivery=report, headers=list(headers))
+                except KafkaException as error:
+                    cause = error.args[0]
+                    if cause.code() not in FOR_GOOD:
+                        self._failed(cause)
+                    report(cause, None)
+        except BufferError:
+            # Those before it may still arrive; the client sends all of them again, and the sequence tells them apart.
+            raise busy("queue", "the queue to Kafka is full at the moment") from None
+
+    def _failed(self, error: KafkaError) -> None:
+        """A delivery failed for now. Raises Refusal."""
+        selfmetrics.DELIVERIES_FAILED.labels(error.name()).inc()
+        if error.fatal():
+            self._renew.set()
+        self._shut(error.str())
+        raise busy("broker", f"Kafka has not acknowledged: {error.name()}", 2)
+
+    def _shut(self, why: str) -> None:
+        if not self.away:
+            log.warning("broker_away", why=why)
+            self.away = why or "unknown"
+            selfmetrics.BROKER_AWAY.set(1)
+
+    def _broken(self, error: KafkaError) -> None:
+        """Its own errors, on the polling thread."""
+        if error.fatal():
+            self._renew.set()
+            self._shut(error.str())
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # librdkafka's name for it
+            self._shut(error.str())
+
+    def _serve(self) -> None:
+        selfmetrics.BROKER_AWAY.set(1)
+        while not self._ending.is_set():
+            self._producer.poll(POLL_S)
+            if self._renew.is_set() and not len(self._producer):
+                self._renew.clear()
+                self._producer = self._made()
+            if self.away:
+                self._probe()
+            selfmetrics.QUEUED.set(len(self._producer))
+
+    def _probe(self) -> None:
+        """Open the gate when a broker shows the topic. In between, reports are served."""
+        problem = self._asked()
+        if problem:
+            self.away = problem
+            self._producer.poll(PROBE_S)
+            return
+        log.info("broker_there", topic=self.topic)
+        self.away = ""
+        selfmetrics.BROKER_AWAY.set(0)
+
+    def _asked(self) -> str:
+        """What is wrong with the topic; "" when records can go to it."""
+        try:
+            found = self._producer.list_topics(self.topic, timeout=PROBE_S).topics[self.topic]
+        except KafkaException as error:
+            return str(error.args[0].str())
+        if found.error:
+            return str(found.error.str())
+        if all(partition.leader < 0 for partition in found.partitions.values()):
+            return "no partition of the topic has a leader"
+        return ""
+
+    def close(self, timeout_s: float) -> int:
+        """End the thread and wait for what is on its way: records left. Blocking."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        return int(self._producer.flush(timeout_s))

@@ -1,0 +1,60 @@
+"""Limits of the gateway: every bound on size, time and number that it keeps, by name.
+
+What: constants with their units. Why: whoever may reach the port is a stranger, and each resource that a stranger can
+make us spend has a bound here. It refuses to hold what an operator may change: that is `settings`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# -- one request
+
+BODY_BYTES: Final = 8 << 20  # as it comes, before it is unfolded
+UNFOLDED_BYTES: Final = 32 << 20
+JSON_BYTES: Final = 4 << 20  # a JSON body is parsed in one piece, and everybody waits for that
+UNFOLD_RATIO: Final = 200  # telemetry compresses to a tenth, repetition to a hundredth; only a bomb goes beyond
+FREE_UNFOLD_BYTES: Final = 1 << 20  # below this size a ratio says nothing
+FIRST_UNFOLD_BYTES: Final = 1 << 18
+GZIP_MEMBERS: Final = 64  # each costs a copy of what follows it
+RECORDS: Final = 1_024  # batches in one body
+MEASUREMENTS: Final = 200_000  # in one JSON body
+DETAIL_CHARS: Final = 200
+HEADER_FIELDS: Final = 64
+HEADER_BYTES: Final = 8_190  # of one field and of the request line
+
+# -- time, in seconds
+
+HEAD_S: Final = 10.0  # from the connection, or the first byte of a request, to the end of its headers
+BODY_S: Final = 20.0  # to the end of its body
+REQUEST_S: Final = 45.0  # to the end of the answer; then the connection is cut
+HANDSHAKE_S: Final = 10.0  # TLS
+KEEP_ALIVE_S: Final = 60.0
+CUT_S: Final = 0.5  # for what does not end by itself when we do
+LINGER_S: Final = 2.0  # for the rest of a body that nobody wants
+
+# -- fairness on one thread
+
+TURN_RECORDS: Final = 16  # checked before others get a turn
+
+# -- Kafka
+
+LINGER_MS: Final = 2
+QUEUE_RECORDS: Final = 100_000
+POLL_S: Final = 0.1
+PROBE_S: Final = 1.0  # how long one question to the broker may take, and between two of them
+SPARE_S: Final = 2.0  # beyond the delivery timeout, for the report of a delivery to come
+
+# -- credentials
+
+KEYS_LOOK_S: Final = 1.0  # between two looks at the file of keys
+JWKS_AGE_S: Final = 600.0  # then the issuer's keys are asked for again
+JWKS_PAUSE_S: Final = 10.0  # between two questions to the issuer, whatever comes
+JWKS_TIMEOUT_S: Final = 3.0
+JWKS_BYTES: Final = 1 << 18
+TOKEN_LEEWAY_S: Final = 30  # by which clocks may differ
+PREFLIGHT_S: Final = 600  # how long a browser may remember a preflight
+
+# -- what is remembered
+
+RECENT_RECORDS: Final = 1 << 16  # acknowledged ones, to know a repeat

@@ -1,0 +1,32 @@
+"""Our own metrics: the one list of names, and the only file of this room that imports prometheus_client.
+
+What: the names and their labels. Why: a metric's name is an interface, so all stand in one place. It refuses labels
+without a bound: routes, statuses and reasons are enumerations of this room; a tenant, a source or a path is never one.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_SECONDS = (0.003, 0.01, 0.03, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0, 30.0)
+
+REQUESTS = Counter("tocsin_gateway_requests", "Requests answered", ["route", "status"])
+SECONDS = Histogram("tocsin_gateway_request_seconds", "From the headers to the answer", ["route"], buckets=_SECONDS)
+RECORDS = Counter("tocsin_gateway_records", "Records by verdict; reason is empty unless refused", ["verdict", "reason"])
+MEASUREMENTS = Counter("tocsin_gateway_measurements", "Measurements that Kafka has acknowledged")
+BYTES = Counter("tocsin_gateway_body_bytes", "Bytes of bodies, as they came and unfolded", ["form"])
+REFUSALS = Counter("tocsin_gateway_refusals", "Whole requests refused", ["reason"])
+CONNECTIONS = Gauge("tocsin_gateway_connections", "Open connections")
+CUT = Counter("tocsin_gateway_connections_cut", "Connections that we ended: slow head, slow request, too many", ["why"])
+MEMORY = Gauge("tocsin_gateway_memory_bytes", "Bytes that requests hold")
+QUEUED = Gauge("tocsin_gateway_queued_records", "Records on their way to Kafka")
+BROKER_AWAY = Gauge("tocsin_gateway_broker_away", "1 while no broker can be reached and everything is refused")
+DELIVERIES_FAILED = Counter("tocsin_gateway_deliveries_failed", "Requests that Kafka has not acknowledged", ["error"])
+KEYS_REFUSED = Counter("tocsin_gateway_keys_refused", "Times that a changed file of keys had a mistake")
+DRAINING = Gauge("tocsin_gateway_draining", "1 from SIGTERM on")
+
+
+def exposition() -> bytes:
+    """Everything in Prometheus' text format."""
+    return bytes(generate_latest(REGISTRY))

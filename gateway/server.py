@@ -1,0 +1,144 @@
+"""Server: the parts put together, and a life from the first socket to the last acknowledgement.
+
+What: listen, serve, and at SIGTERM: say "not ready", wait for the balancers, close the door, let requests under way
+end, deliver what is on its way. Why: a roll-out must not cost a client one lost answer more than needed. It refuses to
+end with requests cut before their time is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import ssl
+from collections.abc import AsyncIterator
+
+import structlog
+
+from gateway import selfmetrics
+from gateway.accesslog import AccessLog
+from gateway.certificate import context
+from gateway.connection import Listener
+from gateway.credentials import Credentials
+from gateway.delivery import Delivery
+from gateway.door import Door, Route, anybody
+from gateway.health import routes as health_routes
+from gateway.intake import Intake
+from gateway.keys import Keys
+from gateway.limits import HANDSHAKE_S
+from gateway.memory import Budget
+from gateway.settings import Settings
+from gateway.telemetry import PATH, Telemetry
+
+log = structlog.get_logger(__name__)
+
+_HEALTH_CONNECTIONS = 64
+_BACKLOG = 512
+
+
+class Gateway:
+    """One process' gateway. Raises BadKeys, OSError for its files. `start`, then `drain`; `url` and `health_url` once it listens."""
+
+    def __init__(self, settings: Settings, bootstrap: str) -> None:
+        self.settings = settings
+        self.budget = Budget(settings.memory_mib << 20)
+        self.delivery = Delivery(bootstrap, settings.topic, settings.delivery_timeout_s, settings.queue_mib << 20)
+        self._credentials = credentials(settings)
+        self._tls = tls(settings)
+        self.draining = False
+        self.url = ""
+        self.health_url = ""
+        self._servers: list[tuple[asyncio.Server, Listener]] = []
+
+    async def start(self) -> None:
+        """Listen on both addresses. Raises OSError when one cannot be had."""
+        settings = self.settings
+        intake = Intake(self.delivery)
+        routes = {PATH: Route("POST", Telemetry(intake, self.budget), browsers=True)}
+        who = self._credentials
+        public = Door(routes, who, AccessLog(settings.access_log), who.knows_origin)
+        private = Door(health_routes(self.not_ready, self._refresh), anybody, AccessLog("none"))
+        health = Listener(private, _HEALTH_CONNECTIONS)
+        self.health_url = await self._listen(health, settings.health_host, settings.health_port, None)
+        self.url = await self._listen(
+            Listener(public, settings.max_connections), settings.host, settings.port, self._tls
+        )
+        self.delivery.start()
+        log.info("gateway_listens", url=self.url, health=self.health_url, topic=settings.topic)
+
+    async def _listen(self, listener: Listener, host: str, port: int, tls: ssl.SSLContext | None) -> str:
+        server = await asyncio.get_running_loop().create_server(
+            listener, host, port, ssl=tls, backlog=_BACKLOG, ssl_handshake_timeout=HANDSHAKE_S if tls else None
+        )
+        self._servers.append((server, listener))
+        where = server.sockets[0].getsockname()[:2]
+        name = f"[{where[0]}]" if ":" in where[0] else where[0]
+        return f"{'https' if tls else 'http'}://{name}:{where[1]}"
+
+    def not_ready(self) -> str:
+        """Why nothing should be sent here now; "" when it may."""
+        return "draining" if self.draining else self.delivery.away
+
+    def _refresh(self) -> None:
+        selfmetrics.MEMORY.set(self.budget.used)
+
+    async def drain(self) -> int:
+        """End in order; records whose delivery is unknown. Health answers to the last."""
+        self.draining = True
+        selfmetrics.DRAINING.set(1)
+        await asyncio.sleep(self.settings.drain_wait_s)
+        for server, listener in reversed(self._servers):
+            server.close()
+            await asyncio.sleep(0)  # what has come in begins before idle connections are let go
+            await listener.drain(self.settings.drain_s)
+        left = await asyncio.to_thread(self.delivery.close, self.settings.delivery_timeout_s)
+        log.info("gateway_ended", undelivered=left)
+        return left
+
+
+def credentials(settings: Settings) -> Credentials:
+    """Who is in, as configured. Raises BadKeys."""
+    bearer = None
+    if settings.jwks_url:
+        from gateway.bearer import Bearer, Terms
+
+        bearer = Bearer(
+            Terms(
+                settings.jwks_url, settings.jwt_issuer, settings.jwt_audience, settings.jwt_algorithms,
+                settings.jwt_tenant_claim, settings.jwt_source_claim, settings.jwt_prefix_claim, settings.jwt_scope,
+            )
+        )  # fmt: skip
+    keys = Keys(settings.keys_path) if settings.keys_path else None
+    return Credentials(keys, bearer, frozenset(settings.origins), certificates=settings.tls_client_ca is not None)
+
+
+def tls(settings: Settings) -> ssl.SSLContext | None:
+    """The gateway's own certificate, where it has one. Raises OSError, ssl.SSLError."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    alone = settings.keys_path is None and not settings.jwks_url
+    return context(settings.tls_cert, settings.tls_key, settings.tls_client_ca, required=alone)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, bootstrap: str) -> AsyncIterator[Gateway]:
+    """A started gateway, drained at the end."""
+    gateway = Gateway(settings, bootstrap)
+    await gateway.start()
+    try:
+        yield gateway
+    finally:
+        await gateway.drain()
+
+
+async def serve(settings: Settings, bootstrap: str) -> int:
+    """Until SIGTERM or SIGINT: 0, or 1 where a delivery stayed unknown."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for which in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(which, asked.set)
+    gateway = Gateway(settings, bootstrap)
+    await gateway.start()
+    await asked.wait()
+    log.info("gateway_drains")
+    return 1 if await gateway.drain() else 0

@@ -1,0 +1,131 @@
+"""Settings: environment variables TOCSIN_GATEWAY_* to one frozen value. A bad value stops the start with its name.
+
+What: everything that an operator may change; times and sizes in the unit that the name says. Why: one page lists them
+(docs/howto/run-a-gateway.md), and a test holds the page against this. It refuses unknown values, and to listen to other
+machines without either credentials or the word that it shall be open.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import pathlib
+import urllib.parse
+from typing import Annotated, Final
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from gateway.identity import WRITE
+
+PREFIX = "TOCSIN_GATEWAY_"
+#: Algorithms of tokens that may be configured; with a symmetric one the issuer's public key would be the secret.
+ASYMMETRIC: Final = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
+
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class BadSettings(SystemExit):
+    """A setting has a value that can't be used."""
+
+    def __init__(self, problems: list[str]) -> None:
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(f"tocsin gateway can't start, bad settings in the environment:\n{lines}")
+        self.problems = problems
+
+
+class Settings(BaseSettings):
+    """One gateway process."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = Field(4318, ge=0, le=65_535)  # 0: any that is free
+    health_host: str = "127.0.0.1"
+    health_port: int = Field(4319, ge=0, le=65_535)
+    topic: str = "telemetry"
+    keys_path: pathlib.Path | None = None
+    origins: Names = ()  # of web pages, for credentials that name none
+    tls_cert: pathlib.Path | None = None
+    tls_key: pathlib.Path | None = None
+    tls_client_ca: pathlib.Path | None = None  # certificates of clients are asked for
+    jwks_url: str = ""
+    jwt_issuer: str = ""
+    jwt_audience: str = ""
+    jwt_algorithms: Names = ("RS256", "ES256")
+    jwt_tenant_claim: str = "tenant"
+    jwt_source_claim: str = "sub"
+    jwt_prefix_claim: str = ""
+    jwt_scope: str = WRITE
+    open: bool = False  # no credentials asked for, though other machines can reach it
+
+    delivery_timeout_s: float = Field(5.0, gt=0.0, le=30.0)
+    memory_mib: int = Field(128, ge=1)  # of bodies being read or on their way
+    queue_mib: int = Field(64, ge=1)  # of librdkafka
+    max_connections: int = Field(2_000, ge=1)
+    drain_wait_s: float = Field(0.0, ge=0.0, le=60.0)  # between "not ready" and the closed door, for load balancers
+    drain_s: float = Field(20.0, gt=0.0, le=120.0)  # for the requests under way
+
+    access_log: str = Field("all", pattern="^(all|failures|none)$")
+    log_format: str = Field("console", pattern="^(console|json)$")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @field_validator("origins", "jwt_algorithms", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """'a,b' as a list."""
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @property
+    def guarded(self) -> bool:
+        """Whether credentials are asked for."""
+        return bool(self.keys_path or self.jwks_url or self.tls_client_ca)
+
+    @model_validator(mode="after")
+    def _safe(self) -> Settings:
+        if not self.open and not self.guarded and not loopback(self.host):
+            raise ValueError(
+                f"{PREFIX}HOST {self.host} is open to other machines: set up credentials, or {PREFIX}OPEN=true"
+            )
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY go together")
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise ValueError(f"{PREFIX}TLS_CLIENT_CA needs {PREFIX}TLS_CERT and {PREFIX}TLS_KEY")
+        return self
+
+    @model_validator(mode="after")
+    def _tokens(self) -> Settings:
+        if not self.jwks_url:
+            return self
+        if not self.jwt_issuer or not self.jwt_audience:
+            raise ValueError(f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE")
+        url = urllib.parse.urlsplit(self.jwks_url)
+        if url.scheme != "https" and not (url.scheme == "http" and loopback(url.hostname or "")):
+            raise ValueError(f"{PREFIX}JWKS_URL: https is needed, or this machine's own address")
+        unknown = set(self.jwt_algorithms) - ASYMMETRIC
+        if unknown or not self.jwt_algorithms:
+            raise ValueError(f"{PREFIX}JWT_ALGORITHMS: known are {', '.join(sorted(ASYMMETRIC))}")
+        return self
+
+
+def loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def load(**overrides: object) -> Settings:
+    """Settings from the environment. Raises BadSettings, all problems at once, each with its variable's name."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise BadSettings([_problem(found["loc"], found["msg"], found["input"]) for found in error.errors()]) from error
+
+
+def _problem(place: tuple[int | str, ...], message: str, found: object) -> str:
+    if not place:
+        return message.removeprefix("Value error, ")
+    return f"{PREFIX}{str(place[0]).upper()}: {message} (found {found!r})"

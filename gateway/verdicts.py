@@ -1,0 +1,95 @@
+"""Verdicts: each record of a body judged by itself, before anything is sent.
+
+What: the strict reader of `schemas` decides whether a record is good; the identity decides whether it may say so; the
+answer names reason and byte. Why: one bad record must cost itself and not its neighbours, and what the gateway takes
+must be what the workers take. It refuses to repair.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+from gateway.identity import Identity
+from gateway.limits import DETAIL_CHARS
+from schemas import corrupt, limits
+from schemas.bundled import released
+from schemas.corrupt import CorruptRecord
+from schemas.framing import WriterSchemas
+from schemas.telemetry_rows import TelemetryRow, read_batch, read_event
+from schemas.telemetry_schema import BATCH, EVENT
+
+ACCEPTED: Final = "accepted"
+DUPLICATE: Final = "duplicate"  # this gateway has seen it acknowledged before: as good as accepted
+REFUSED: Final = "refused"  # sending it again cannot help
+
+#: Reasons of this room, beside those of schemas.corrupt.
+SOURCE: Final = "source"  # not one of the identity's sources
+JSON: Final = "json"  # not the shape of docs/howto/send-over-http.md
+
+_SCHEMAS: Final = WriterSchemas([*released(), EVENT, BATCH])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one record. `byte` is -1 where no byte is to blame."""
+
+    status: str
+    reason: str = ""
+    detail: str = ""
+    byte: int = -1
+
+    def plain(self) -> dict[str, object]:
+        """For JSON."""
+        if self.status != REFUSED:
+            return {"status": self.status}
+        return {"status": self.status, "reason": self.reason, "detail": self.detail, "byte": self.byte}
+
+
+@dataclasses.dataclass(slots=True)
+class Record:
+    """A good record, ready to be sent."""
+
+    value: bytes
+    source: str
+    boot: str
+    sequence: int
+    measurements: int
+    metrics: frozenset[str]
+    series: tuple[int, ...]  # identities of its series
+
+
+def refused(reason: str, detail: str, byte: int = -1) -> Verdict:
+    """A verdict against a record."""
+    return Verdict(REFUSED, reason, detail[:DETAIL_CHARS], byte)
+
+
+def judged(data: bytes, identity: Identity) -> Record | Verdict:
+    """The record, or why not. Never raises for what is in the bytes."""
+    try:
+        row = read(data)
+    except CorruptRecord as error:
+        return refused(error.reason, error.detail, error.byte)
+    if not identity.may_be(row.source):
+        return refused(SOURCE, f"{row.source[:40]!r} is not a source of these credentials")
+    return Record(
+        value=data,
+        source=row.source,
+        boot=row.boot,
+        sequence=row.sequence,
+        measurements=len(row.value),
+        metrics=frozenset(definition.metric for definition in row.definitions),
+        series=tuple(definition.id for definition in row.definitions),
+    )
+
+
+def read(data: bytes) -> TelemetryRow:
+    """One TelemetryBatch or TelemetryEvent in single-object encoding. Raises CorruptRecord."""
+    if len(data) > limits.RECORD_BYTES:
+        raise CorruptRecord(corrupt.SIZE, limits.RECORD_BYTES, f"{len(data)} bytes; the limit is {limits.RECORD_BYTES}")
+    writer, at = _SCHEMAS.of(data)
+    if writer.name == BATCH.name:
+        return read_batch(writer, data, at)
+    if writer.name == EVENT.name:
+        return read_event(writer, data, at)
+    raise CorruptRecord(corrupt.UNKNOWN_SCHEMA, 1, f"{writer.name} is no schema of telemetry")
