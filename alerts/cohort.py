@@ -189,6 +189,9 @@ class Cohort:
     def _lowered(self, rows: Ints, wanted: Flags, progress: Progress) -> Flags:
         """Which of the rules that would unlatch, shape (rows, rules), may; the others wait for a source partition."""
         column, allowed = self.column, wanted.copy()
+        if not wanted.any():
+            column["held_ms"][rows], column["complete_ms"][rows] = 0, NEVER
+            return allowed
         complete_ms, at_ms = self.complete_ms(rows, progress), np.full(len(rows), NEVER, np.int64)
         behind = np.flatnonzero(wanted.any(axis=1) & (complete_ms < column["time_ms"][rows] - limits.LEVEL_MS))
         for first in range(0, len(behind), limits.HELD_ROWS):

@@ -8,6 +8,7 @@ import pytest
 from alerts.evaluate import Evaluator
 from alerts.history import NEVER, History
 from alerts.limits import HOLD_MS, LEVEL_MS, PANE_MS
+from alerts.packing import pack, unpack
 from schemas.records import SloGroup
 from tests.alerts.simulate import START_MS, Simulation, config_of, only_rule, rows, slo_text, uneven
 
@@ -249,3 +250,18 @@ def test_catching_up_without_a_burn_pages_nobody() -> None:
     two.one(FAST, 60, 150, 90.0)
     two.one(SLOW, 60, 150, 90.0)
     assert two.states == []
+
+
+def test_a_snapshot_of_before_lowering_waited_is_read() -> None:
+    two = burning()
+    texts, arrays = unpack(two.evaluator.snapshot())
+    new = {"exceeded", "fed", "col_held_ms", "col_held_for", "col_complete_ms", "col_behind_ms"}
+    old = pack(texts, {name: array for name, array in arrays.items() if name.partition("/")[2] not in new})
+    fresh = Evaluator(two.config, partition=0)
+    fresh.restore(old)
+    two.evaluator = fresh
+    two.one(FAST, 150, 152, 100.0)
+    two.one(SLOW, 90, 155, 0.0)
+    two.both(155, 180, 100.0)
+    assert two.states[0] == "firing"
+    assert two.states[-1] == "resolved"
