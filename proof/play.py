@@ -81,16 +81,16 @@ def play(order: Order) -> Report:
         if order.long or order.controls:
             seen += long_controls(field, order.seed)
     report = Report(
-        order.seed, order.long, round(time.monotonic() - begun, 1), joined(results), seen, checks | figures, [*wrong, *more],
-        dict(NOT_DONE),
+        order.seed, order.long, round(time.monotonic() - begun, 1), joined(results), seen, checks | figures,
+        [*wrong, *more], dict(NOT_DONE),
     )  # fmt: skip
     print(report.table(), flush=True)
-    say(" ".join(f"{name}={value}" for name, value in checks.items()))
-    results, name = (CONTROLS, "controls") if order.controls else (RESULTS, "chaos")
+    say(" ".join(f"{name}={value}" for name, value in report.checks.items()))
+    path, name = (CONTROLS, "controls") if order.controls else (RESULTS, "chaos")
     if order.controls or not order.only:
-        report.write(results, order.form)
+        report.write(path, order.form)
     if order.page:
-        into(PAGE, results, name)
+        into(PAGE, path, name)
     if report.good:
         shutil.rmtree(directory, ignore_errors=True)
     else:
