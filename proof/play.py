@@ -32,6 +32,7 @@ from streams import topics
 
 RESULTS = ROOT / "bench" / "results" / "chaos.json"
 CONTROL_ROWS = ("21",)  # records again: without them there is nothing that dedupe could be off for
+CONTROLS = RESULTS.with_name("controls.json")
 PAGE = ROOT / "docs" / "reliability.md"
 GOOD, BAD, RECOVERY = 40, 25, 3_000  # so many good ones later less than 1 % is bad: the burn ends
 SHOWN = 5
@@ -87,11 +88,12 @@ def play(order: Order) -> Report:
         NOT_DONE | dict.fromkeys(set(left) - {one.row for one in results}, "the time was over"),
     )  # fmt: skip
     print(report.table(), flush=True)
-    say(" ".join(f"{name}={value}" for name, value in checks.items()))
+    say(" ".join(f"{name}={value}" for name, value in report.checks.items()))
+    path, name = (CONTROLS, "controls") if order.controls else (RESULTS, "chaos")
     if order.controls or not order.only:
-        report.write(RESULTS, order.form)
+        report.write(path, order.form)
     if order.page:
-        into(PAGE, RESULTS)
+        into(PAGE, path, name)
     if report.good:
         shutil.rmtree(directory, ignore_errors=True)
     else:
@@ -197,6 +199,10 @@ def last_checks(field: Field, seed: int) -> tuple[list[controls.Control], dict[s
     """Controls, and what is judged of the whole run."""
     say("controls, and the raw topic read by Kafka's own consumer")
     with field.quiet():
+        with contextlib.suppress(
+            NotInTime
+        ):  # the load went on while pages were judged; books that are not exact say so
+            field.until("the last measurements", lambda: field.verdict().exact, LAST_MAX_S)
         truth = field.load.truth()
         late = judged(field.watch.audit.late())
         seen = controls.in_books(truth, field.found(), late, seed)

@@ -21,7 +21,7 @@ HEAD = (
     "row", "what", "faults", "events", "lost", "doubled", "missed", "false", "twice", "recovery p50 / p95 / max s",
     "page p99 s",
 )  # fmt: skip
-BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
+MARKS = "<!-- {}: begin -->", "<!-- {}: end -->"
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 
@@ -173,8 +173,8 @@ def said(form: str, run: Mapping[str, Any]) -> str:
     )
 
 
-def into(page: Path, results: Path) -> None:
-    """Put what the file of results says between the page's marks: of each form a line for each seed, then the tables of the
+def into(page: Path, results: Path, name: str = "chaos") -> None:
+    """Put what the file of results says between the page's marks of that name: of each form a line for each seed, then the tables of the
     least seed."""
     known = json.loads(results.read_text(encoding="utf-8"))
     parts = []
@@ -185,6 +185,7 @@ def into(page: Path, results: Path) -> None:
     for _, run in sorted(known.get("controls", {}).items(), key=lambda item: int(item[0])):
         parts += [f"All controls, seed {run['seed']}, {run['measured']}:", "", controls_table(run), ""]
     text = page.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    page.write_text(f"{head}{BEGIN}\n" + "\n".join(parts).rstrip() + f"\n{END}{tail}", encoding="utf-8")
+    begin, end = (mark.format(name) for mark in MARKS)
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    page.write_text(f"{head}{begin}\n" + "\n".join(parts).rstrip() + f"\n{end}{tail}", encoding="utf-8")

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rollups.limits import CLAIM_REPEATS_MS, FIXED_POINT, MAX_OWING, NEVER, SOURCE_KINDS
+from rollups.limits import CLAIM_REPEATS_MS, FIXED_POINT, MAX_CLAIMS, MAX_OWING, NEVER, SOURCE_KINDS
 from schemas.cells import Column
 
 Ints = NDArray[np.int64]
@@ -64,13 +64,13 @@ class Claims:
         return out
 
     def due(self, now_ms: int) -> list[Pane]:
-        """Panes to speak of now: those that changed a short while ago. Saying starts the while."""
+        """Panes to speak of now: those that changed a short while ago, the newest MAX_CLAIMS. Saying starts the while."""
         for pane, until_ms in list(self._changed.items()):
             if not until_ms:
                 self._changed[pane] = now_ms + CLAIM_REPEATS_MS
             elif not now_ms < until_ms <= now_ms + CLAIM_REPEATS_MS:  # over, or the clock was set back
                 del self._changed[pane]
-        return sorted(self._changed)
+        return sorted(self._changed, key=lambda pane: (pane[1], pane[0]))[-MAX_CLAIMS:]
 
     def of(self, target: int, panes: list[Pane]) -> tuple[int, ...]:
         """What a batch to that target says of them."""

@@ -46,6 +46,7 @@ IDLE_SLACK_MS: Final = 5_000  # idle time that a source partition may claim beyo
 HEARTBEAT_MS: Final = 1_000  # each target hears from each source partition at least this often
 PROVISIONAL_EVERY_MS: Final = 10_000
 CLAIM_REPEATS_MS: Final = 3_000  # what a closed pane holds is said again with each batch for so long
+MAX_CLAIMS: Final = 2_048  # in a batch: after a restart all panes within the late horizon are spoken of
 MAX_OWING: Final = 4_096  # panes of which claims and rows differ; more are not told apart
 SLOW_LATENESS_MS: Final = 10_000  # kinds that wait longer than this get provisional rows
 

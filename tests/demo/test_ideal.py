@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from demo.ideal import Tier, firing, latched, lives, pages, tiers, wilson_low
+from tests.alerts.simulate import START_MS, Simulation, config_of, slo_text
 
 DAY_MS = 86_400_000
 RATE = 100  # events a second
@@ -135,3 +136,28 @@ def test_silence_ends_nothing_a_short_window_that_was_hardly_measured_clears_no_
     assert silent[-1]
     steady = times[-1] + 20_000 + np.arange(0, 120_000, 10_000)
     assert not latched(np.append(times, steady), np.append(good, np.ones(len(steady), bool)), 0.99, tier)[-1]
+
+
+@pytest.mark.parametrize(
+    "burns",
+    [[(1_500, 1_560, 1.0)], [(300, 1_200, 0.04)], [(1_000, 1_900, 0.15)], [(1_500, 1_520, 1.0), (3_000, 3_060, 0.5)]],
+    ids=["outage", "ticket", "slow", "twice"],
+)
+def test_the_platforms_own_evaluator_comes_to_the_same_severities_in_the_same_second_or_two(
+    burns: list[tuple[int, int, float]],
+) -> None:
+    """Two programs that share no code: one slides from event to event, the other has buckets and slices of a second."""
+    seconds = burns[-1][1] + 1_000
+    times, good = traffic(seconds, 0, 0, 0.0)
+    for begin, end, ratio in burns:
+        good &= traffic(seconds, begin, end, ratio)[1]
+    simulation = Simulation(config_of(slo_text(target="0.99", period="1d")))
+    simulation.run(
+        START_MS, START_MS + seconds * 1000, 1_000,
+        lambda at: next((ratio for begin, end, ratio in burns if begin < (at - START_MS) / 1000 <= end), 0.0),
+    )  # fmt: skip
+    found = [(one.event_ms - START_MS, one.severity) for one in simulation.transitions]
+    expected = [step for life in lives(times, good, 0.99, tiers(DAY_MS)) for step in life.steps]
+    assert [severity for _, severity in found] == [severity for _, severity in expected]
+    assert [at for at, _ in found] == pytest.approx([at for at, _ in expected], abs=2_000)
+    assert expected[-1][1] == "none"

@@ -85,3 +85,21 @@ def test_the_tables_are_put_between_the_marks(tmp_path: Path) -> None:
     assert text.endswith("| dropped | 1 | 0 | seen |\n<!-- chaos: end -->\nafter\n")
     assert text.count("| 1 | kill |") == 2
     assert "old" not in text
+
+
+def test_controls_alone_have_a_place_of_their_own(tmp_path: Path) -> None:
+    page, path = tmp_path / "page.md", tmp_path / "controls.json"
+    page.write_text(
+        "<!-- chaos: begin -->\nkept\n<!-- chaos: end -->\n<!-- controls: begin -->\n<!-- controls: end -->\n"
+    )
+    measured = Control("stock Faust", 0, 0, must=False)
+    report = dataclasses.replace(REPORT, controls=(Control("dropped", 1_000, 0), measured))
+    assert report.good
+    report.write(path, "controls")
+    into(page, path, "controls")
+    text = page.read_text()
+    assert text.startswith(
+        "<!-- chaos: begin -->\nkept\n<!-- chaos: end -->\n<!-- controls: begin -->\nAll controls, seed 7"
+    )
+    assert "| dropped | 1,000 | 0 | seen |\n| stock Faust | 0 | 0 | exact in this run |\n" in text
+    assert "| 1 | kill |" not in text

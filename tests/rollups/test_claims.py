@@ -12,7 +12,7 @@ from rollups.aggregate import Aggregate
 from rollups.aggregate_state import restore, snapshot
 from rollups.claims import OUT, SLO, Claim, Claims, Owing, read
 from rollups.cut import silent
-from rollups.limits import CLAIM_REPEATS_MS, FIXED_POINT
+from rollups.limits import CLAIM_REPEATS_MS, FIXED_POINT, MAX_CLAIMS
 from rollups.merge import Merge
 from rollups.merge_limits import MergeLimits
 from rollups.pane_table import MergePane
@@ -214,3 +214,12 @@ def test_claims_that_cannot_be_are_refused(claims: tuple[int, ...]) -> None:
     assert batch is not None
     with pytest.raises(CorruptRecord):
         Soundness(1).check(dataclasses.replace(batch, claims=claims))
+
+
+def test_after_a_long_horizon_only_the_newest_panes_are_spoken_of() -> None:
+    claims = Claims(1)
+    for pane in range(MAX_CLAIMS + 3):
+        claims.set((pane % 2, T0 + pane * 10_000), np.array([5], np.uint64), np.array([2]))
+    due = claims.due(NOW)
+    assert len(due) == MAX_CLAIMS
+    assert due[0] == (1, T0 + 30_000)
