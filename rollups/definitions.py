@@ -15,8 +15,10 @@ from rollups.limits import NEVER, SOURCE_KINDS
 from rollups.packing import compress, decompress
 from rollups.sources import source_kinds
 from schemas.cells import Cells, Column
+from schemas.hash_index import HashIndex
 
 Index = NDArray[np.int64]
+_NOT_ZERO = np.uint64(1)
 
 
 class Definitions:
@@ -29,13 +31,12 @@ class Definitions:
         self.newest_ms = np.zeros(0, np.int64)
         self.known: list[bytes] = []
         self._free: list[int] = []
-        self._sorted_ids = np.zeros(0, np.uint64)
-        self._sorted_index = np.zeros(0, np.int64)
+        self._numbers = HashIndex(limit)
         self._last: dict[int, tuple[NDArray[np.uint64], Index]] = {}  # by source: its longest block's ids and numbers
         self._frozen = b""  # of `known`, as long as that does not change
 
     def __len__(self) -> int:
-        return len(self._sorted_ids)
+        return len(self._numbers)
 
     def index_of(self, source: int, cells: Cells) -> Index:
         """Number of each row's definition, shape (n,); -1 where the limit is met. Rows are of one source partition.
@@ -57,10 +58,8 @@ class Definitions:
         return index
 
     def _find(self, ids: NDArray[np.uint64]) -> Index:
-        if not len(self._sorted_ids):
-            return np.full(len(ids), -1, np.int64)
-        at = np.minimum(np.searchsorted(self._sorted_ids, ids), len(self._sorted_ids) - 1)
-        return np.where(self._sorted_ids[at] == ids, self._sorted_index[at], np.int64(-1))
+        number, known = self._numbers.find(_key(ids))
+        return np.where(known, number, np.int64(-1))
 
     def _add(self, cells: Cells, rows: Index) -> None:
         """Definitions of the first row of each new id, as far as the limit goes."""
@@ -85,16 +84,16 @@ class Definitions:
             self.known[number] = definition
         self.ids[numbers], self.kinds[numbers] = cells.series[rows], kinds
         self.newest_ms[numbers] = NEVER
-        self._sort()
+        self._numbers.add(_key(self.ids[numbers]), numbers)
+        self._last, self._frozen = {}, b""
 
-    def _sort(self) -> None:
-        """What depends on which numbers are in use."""
+    def _reindex(self) -> None:
+        """After numbers were given free, or loaded."""
         used = np.ones(len(self.known), np.bool_)
         used[self._free] = False
         numbers = np.flatnonzero(used)
-        order = np.argsort(self.ids[numbers])
-        self._sorted_index = numbers[order]
-        self._sorted_ids = self.ids[self._sorted_index]
+        self._numbers.clear()
+        self._numbers.add(_key(self.ids[numbers]), numbers)
         self._last, self._frozen = {}, b""
 
     def forget(self, before_ms: list[int]) -> int:
@@ -106,7 +105,7 @@ class Definitions:
             for number in gone.tolist():
                 self.known[number] = b""
             self._free += gone[::-1].tolist()
-            self._sort()
+            self._reindex()
         return len(gone)
 
     def named(self, cells: Cells) -> Cells:
@@ -145,5 +144,10 @@ class Definitions:
         self.kinds = columns["kinds"].astype(np.uint8)
         self.newest_ms = columns["newest_ms"].astype(np.int64)
         self._free = columns["free"].astype(np.int64).tolist()
-        self._sort()
+        self._reindex()
         self._frozen = frozen
+
+
+def _key(ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """As the index wants them: the low bits of the ids of one merge partition are all the same, and none may be 0."""
+    return np.maximum(ids.byteswap(), _NOT_ZERO)
