@@ -89,6 +89,7 @@ def test_a_window_is_new_in_its_own_partition_only(monkeypatch):
     topic = Topic(
         [(key_of(PARTITIONS + 1), b'{"start_ms": 20000, "count": 3}'), (key_of(2), b'{"start_ms": 10000, "count": 1}')]
     )
+    monkeypatch.setattr(recovery, "SERIES", 2 * PARTITIONS)
     monkeypatch.setattr(recovery, "Consumer", lambda _settings: topic)
     watch = recovery.Watch("", "results")
     watch.settle()
