@@ -204,7 +204,7 @@ def test_what_was_taken_and_then_lost_is_reported_as_a_metric() -> None:
 def test_commit_waits_for_what_was_recorded_before_and_for_no_more(tmp_path: Path) -> None:
     """Another thread records without an end."""
     transport = Slow()
-    made = client(transport, spool=str(tmp_path), buffer_measurements=10_000_000)
+    made = client(transport, spool=str(tmp_path), buffer_measurements=20_000)
     gauge, stop = made.gauge("g"), threading.Event()
 
     def busy() -> None:
