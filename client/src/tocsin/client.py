@@ -93,7 +93,10 @@ class Client:
         Raises InvalidOption, InvalidSource, InvalidLabel.
         """
         given = {name: value for name, value in locals().items() if name not in ("self", "transport")}
-        settled = options.settle(given)
+        self._set_up(transport, options.settle(given))
+
+    def _set_up(self, transport: str | Transport | None, settled: dict[str, Any]) -> None:
+        """All the parts, out of options that are good one by one."""
         self.source = names.source(settled["source"] if settled["source"] is not None else os.uname().nodename)
         self._privacy = Privacy(
             settled["labels_allow"], settled["labels_deny"], settled["labels_hash"], settled["hash_key"].encode()
