@@ -160,7 +160,8 @@ class Pump:
         batch.tries += 1
         try:
             self.transport.send(self.key, batch.payload(), self._report_to(batch))
-        except Full:
+        except Full as error:
+            self.trouble = f"Full: {error}"
             batch.tries -= 1
             self.sent_bytes -= self.sent.pop(batch)
             self.again.insert(0, batch)
