@@ -276,6 +276,24 @@ def test_a_disk_that_fills_up_costs_nothing(tmp_path: Path, failing: set[str], b
     held.close()
 
 
+def test_what_a_failed_sync_left_behind_is_cut_off(tmp_path: Path) -> None:
+    """Else the next life would find it twice."""
+    disk, now = Failing(), Clock()
+    held = spool(tmp_path, disk=disk, now=now)
+    held.add([batch(0)])
+    assert held.commit()
+    disk.failing = {"sync"}
+    held.add([batch(1)])
+    assert held.commit() == 0
+    disk.failing = set()
+    now.now += limits.DISK_RETRY
+    assert held.commit()
+    held.close()
+    second = spool(tmp_path, "b2")
+    assert sequences(drained(second)) == [0, 1]
+    second.close()
+
+
 def test_bits_that_flip_on_the_disk_cost_their_batches_and_are_counted(tmp_path: Path) -> None:
     held = spool(tmp_path)
     held.add([batch(number) for number in range(5)])
