@@ -24,6 +24,7 @@ CLIENT = tomllib.loads((ROOT / "client/pyproject.toml").read_text(encoding="utf-
 ROOMS = set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
 BUILD = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
 DATA = {".avsc", ".yaml", ".json", ".gz", ".typed"}
+RUN = ("local", "kafka", "agent", "gateway")  # extras whose packages are imported by what is installed
 #: Imports that a function makes only where the package is there: the second way to a broker.
 OPTIONAL = {"docker", "testcontainers"}
 
@@ -132,8 +133,7 @@ def test_what_is_imported_is_declared(which: str) -> None:
     folders = [ROOT / room for room in ROOMS] if which == "platform" else [ROOT / "client/src/tocsin"]
     project = (PROJECT if which == "platform" else CLIENT)["project"]
     extras = project.get("optional-dependencies", {})
-    optional = [one for extra in ("local", "kafka", "gateway") for one in extras.get(extra, [])]
-    declared = {normal(r) for r in [*project["dependencies"], *optional]}
+    declared = {normal(r) for r in [*project["dependencies"], *(r for name in RUN for r in extras.get(name, []))]}
     owners = importlib.metadata.packages_distributions()
     undeclared = {
         name

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
@@ -32,6 +34,12 @@ def test_urls_name_hosts_and_a_topic() -> None:
     assert isinstance(made, KafkaTransport)
     assert made.topic == "other"
     assert made._config["bootstrap.servers"] == "a:1,b:2"
+
+
+def test_without_its_extra_it_says_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "confluent_kafka", None)
+    with pytest.raises(InvalidOption, match=r"tocsin-client\[kafka\]"):
+        Client(source="s", service="x", transport="kafka://a:1")
 
 
 @pytest.fixture
@@ -75,6 +83,25 @@ def test_a_real_broker_gets_everything_in_order(bootstrap: str, topic: str) -> N
         assert len({partition for partition, _ in mine}) == 1, "one source, one partition"
         assert [batch.sequence for _, batch in mine] == list(range(len(mine)))
         assert [v for _, batch in mine for v in batch.value.tolist()] == [float(v) for v in range(1_000)]
+
+
+def test_a_spool_is_emptied_into_a_real_broker(bootstrap: str, topic: str, tmp_path: Path) -> None:
+    """Offline first: promised, and kept by the disk; the next run delivers it."""
+    options = {"source": "s", "service": "x", "spool": str(tmp_path), "batch_size": 100, "catch_up_jitter": 0.0}
+    away = Client(transport="kafka://127.0.0.1:1", **options)  # type: ignore[arg-type]
+    gauge = away.gauge("g")
+    for value in range(1_000):
+        gauge.set(float(value), value)
+    assert away.commit(20)
+    assert away.close(0.2)
+    assert (away.stats.given_up, away.stats.spooled) == (0, 1_000)
+    with Client(transport=f"kafka://{bootstrap}/{topic}", **options) as back:  # type: ignore[arg-type]
+        back.gauge("g").set(-1.0, 1)
+        assert back.flush(30), back.stats
+        assert back.stats.delivered == 1_001
+    found = [read_batch(value) for _, _, value in records(bootstrap, topic, 11)]
+    assert sorted(v for batch in found for v in batch.value.tolist()) == [-1.0, *map(float, range(1_000))]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_forked_child_sends_on_its_own_connection(bootstrap: str, topic: str) -> None:

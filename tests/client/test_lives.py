@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tocsin import Client, InvalidOption
 from tocsin.disk import Disk
-from tocsin.lives import Lives
+from tocsin.lives import LOCK, NEW, Lives
 
 from demo.wire import read_batch
 from tests.client.emitter import Recording, read
@@ -76,6 +76,18 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
     assert lives.adopt(set()) == []
     adopted.remove(lives.disk)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_never_ready_is_swept(tmp_path: Path) -> None:
+    """Its maker died between the folder and its name."""
+    lives = Lives(str(tmp_path), "s", Disk())
+    started = tmp_path / f"{NEW}{lives.prefix}b1"
+    started.mkdir()
+    (started / LOCK).touch()
+    assert lives.adopt(set()) == []
+    assert list(tmp_path.iterdir()) == []
+    life = lives.make("b1")
+    life.remove(lives.disk)
 
 
 def test_a_folder_with_something_in_it_stays(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tocsin import Client, Full, MemoryTransport, OnResult, Rejected, limits
@@ -196,6 +198,45 @@ def test_what_was_taken_and_then_lost_is_reported_as_a_metric() -> None:
     assert dict(found.identities[-1][4])["reason"] == "rejected"
     assert found.value.tolist()[-1] == 1.0
     transport.answer(None)
+    made.close()
+
+
+def test_commit_waits_for_what_was_recorded_before_and_for_no_more(tmp_path: Path) -> None:
+    """Another thread records without an end."""
+    transport = Slow()
+    made = client(transport, spool=str(tmp_path), buffer_measurements=20_000)
+    gauge, stop = made.gauge("g"), threading.Event()
+
+    def busy() -> None:
+        while not stop.is_set():
+            gauge.set(1.0)
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    try:
+        assert until(lambda: made.stats.recorded > 0)
+        for _ in range(5):
+            assert made.commit(30)
+    finally:
+        stop.set()
+        thread.join()
+    assert made.stats.spooled > 0
+    made.close(0)
+
+
+def test_why_nothing_gets_through_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "RETRY_FIRST", 0.01)
+    transport = Slow()
+    made = client(transport)
+    made.gauge("g").set(1)
+    made.flush(0)
+    transport.answer(TimeoutError("no broker"))
+    made.flush(0)
+    assert made.stats.trouble == "TimeoutError: no broker"
+    assert until(lambda: bool(made.flush(0) or transport.open))
+    transport.answer(None)
+    assert made.flush(1)
+    assert made.stats.trouble == ""
     made.close()
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import random
+import resource
 from pathlib import Path
 
 import pytest
-from tocsin import clock, limits
+from tocsin import Client, Full, MemoryTransport, OnResult, clock, limits
 from tocsin.disk import Disk
 from tocsin.encode import Batch
 from tocsin.lives import Lives
 from tocsin.pace import Pace
 from tocsin.spool import AGED, DAMAGED, DROP_OLDEST, FULL, NEWEST, OLDEST, REFUSE, Spool
 
+from demo.wire import read_batch
 from tests.client.tape import Tape, World
 
 MANY = 2**40
@@ -173,6 +175,29 @@ def test_what_is_too_old_is_dropped_and_counted(tmp_path: Path, monkeypatch: pyt
     held.close()
 
 
+@pytest.mark.parametrize("order", [OLDEST, NEWEST])
+def test_what_is_old_keeps_to_the_pace_and_newest_first_lets_the_present_through(
+    tmp_path: Path, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_BYTES", 900)
+    forward, now = clock.forward_ms(), Clock()
+    held = spool(tmp_path, order=order, pace=Pace(400.0, 0.0, lambda: 0.0, now))
+    held.add([batch(number) for number in range(4)])
+    held.commit()
+    late = forward + int(limits.CATCH_UP_AGE * 1000) + 5_000
+    monkeypatch.setattr(clock, "forward_ms", lambda: late)
+    held.add([batch(4)])
+    held.commit()
+    expected = [[0, 1], [2, 3, 4]] if order == OLDEST else [[4, 2, 3], [0, 1]]
+    assert sequences(drained(held)) == expected[0], "a burst of a second's worth, and then no more"
+    now.now += 0.1
+    assert drained(held) == []
+    now.now += 10.0
+    assert sequences(drained(held)) == expected[1]
+    assert not held.left
+    held.close()
+
+
 def test_a_clock_that_was_never_set_ages_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "machine_boot", lambda: "00" * 16)
     monkeypatch.setattr(clock, "wall_ms", lambda: 5_000)
@@ -184,6 +209,16 @@ def test_a_clock_that_was_never_set_ages_nothing(tmp_path: Path, monkeypatch: py
     second = spool(tmp_path, "b2", age=60.0)
     assert sequences(drained(second)) == [0]
     second.close()
+
+
+class Away:
+    """A destination that takes nothing."""
+
+    def send(self, key: bytes, value: bytes, on_result: OnResult) -> None:
+        raise Full("away")
+
+    def flush(self, timeout: float) -> int:
+        return 0
 
 
 class Failing(Disk):
@@ -241,6 +276,24 @@ def test_a_disk_that_fills_up_costs_nothing(tmp_path: Path, failing: set[str], b
     held.close()
 
 
+def test_what_a_failed_sync_left_behind_is_cut_off(tmp_path: Path) -> None:
+    """Else the next life would find it twice."""
+    disk, now = Failing(), Clock()
+    held = spool(tmp_path, disk=disk, now=now)
+    held.add([batch(0)])
+    assert held.commit()
+    disk.failing = {"sync"}
+    held.add([batch(1)])
+    assert held.commit() == 0
+    disk.failing = set()
+    now.now += limits.DISK_RETRY
+    assert held.commit()
+    held.close()
+    second = spool(tmp_path, "b2")
+    assert sequences(drained(second)) == [0, 1]
+    second.close()
+
+
 def test_bits_that_flip_on_the_disk_cost_their_batches_and_are_counted(tmp_path: Path) -> None:
     held = spool(tmp_path)
     held.add([batch(number) for number in range(5)])
@@ -273,6 +326,58 @@ def test_a_child_leaves_its_parents_folder_alone(tmp_path: Path) -> None:
     assert other.next() is None, "the lock is still the parent's"
     assert sequences(drained(held)) == [0]
     held.close()
+
+
+def test_a_write_that_the_kernel_cuts_short_costs_nothing(tmp_path: Path) -> None:
+    """No file of a real process may grow beyond 100 kB: writes end in the middle, by the kernel's own hand."""
+    options = {"source": "s", "service": "x", "spool": str(tmp_path), "catch_up_jitter": 0.0, "report": False}
+    child = os.fork()
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        made = Client(transport=Away(), flush_interval=3600, **options)  # type: ignore[arg-type]
+        gauge, good = made.gauge("g"), True
+        for value in range(30_000):
+            gauge.set(float(value))
+            if value % 3_000 == 2_999:
+                good = good and made.commit(20)
+        made.close(0)
+        os._exit(0 if good and made.stats.given_up == 0 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert max(path.stat().st_size for path in tmp_path.rglob("*.seg")) <= 100_000
+    transport = MemoryTransport()
+    with Client(transport=transport, catch_up_rate=0.0, **options) as made:  # type: ignore[arg-type]
+        assert made.flush(30), made.stats
+    found = [value for _, one in transport.records for value in read_batch(one).value.tolist()]
+    assert found == [float(value) for value in range(30_000)]
+
+
+def test_while_the_disk_is_full_every_measurement_is_accounted_for(tmp_path: Path) -> None:
+    made = Client(
+        source="s", service="x", transport=Away(), spool=str(tmp_path), buffer_measurements=1_000, report=False,
+        flush_interval=3600, batch_size=100,
+    )  # fmt: skip
+    assert made._spool is not None
+    made._spool.disk = disk = Failing()
+    made._spool.lives.disk = disk
+    gauge = made.gauge("g")
+    for value in range(500):
+        gauge.set(float(value))
+    assert made.commit(10)
+    disk.failing, disk.torn = {"write"}, 50
+    for value in range(5_000):
+        gauge.set(float(value))
+    assert not made.commit(0.1)
+    stats = made.stats
+    assert (stats.recorded, stats.spooled, stats.refused) == (1_500, 500, {"full": 4_000})
+    assert stats.buffered + stats.in_flight == 1_000
+    assert "No space left" in stats.trouble
+    disk.failing = set()
+    assert made.commit(10)
+    gauge.set(1.0)
+    assert made.commit(10)
+    stats = made.stats
+    assert (stats.recorded, stats.spooled, stats.in_flight, stats.trouble) == (1_501, 1_501, 0, "Full: away")
+    assert made.close(0)
 
 
 def recorded(root: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> Tape:

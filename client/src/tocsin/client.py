@@ -93,7 +93,10 @@ class Client:
         Raises InvalidOption, InvalidSource, InvalidLabel.
         """
         given = {name: value for name, value in locals().items() if name not in ("self", "transport")}
-        settled = options.settle(given)
+        self._set_up(transport, options.settle(given))
+
+    def _set_up(self, transport: str | Transport | None, settled: dict[str, Any]) -> None:
+        """All the parts, out of options that are good one by one."""
         self.source = names.source(settled["source"] if settled["source"] is not None else os.uname().nodename)
         self._privacy = Privacy(
             settled["labels_allow"], settled["labels_deny"], settled["labels_hash"], settled["hash_key"].encode()
@@ -103,7 +106,6 @@ class Client:
         self._reserved = sum(1 for name in ("service", "version", "environment", "region") if settled[name])
         self._reported: dict[tuple[str, str], int] = {}  # (metric, reason) -> count that was told
         self._given_up = 0
-        self._final: Stats | None = None  # once its spool is closed
         self._instruments: dict[object, Instrument] = {}
         self._series = SeriesTable(settled["max_series"])
         self._recorder = Recorder(
@@ -174,9 +176,7 @@ class Client:
         self._pump.stop(timeout)
         done = self._pump.flush(max(0.0, deadline - monotonic()))
         self._given_up = 0 if done else len(self._recorder.rows) + self._recorder.held
-        if self._spool:
-            self._final = self.stats
-            self._spool.close()
+        self._pump.backlog.close()
         close = getattr(self._transport, "close", None)
         if close is not None:
             close()
@@ -201,7 +201,7 @@ class Client:
         """What became of every measurement so far."""
         from tocsin.stats import of
 
-        return self._final or of(self._recorder, self._pump, self._series, self._spool, self._given_up)
+        return of(self._recorder, self._pump, self._series, self._spool, self._given_up)
 
     def _encoder(self) -> Encoder:
         boot, schema_id = os.urandom(8).hex(), self._options["schema_id"]

@@ -36,6 +36,10 @@ class KafkaTransport:
     """Sends to one topic. `config` adds librdkafka settings; those of `FIXED` may not be changed (InvalidOption)."""
 
     def __init__(self, bootstrap: str, topic: str = "telemetry", config: Mapping[str, Any] | None = None) -> None:
+        from importlib.util import find_spec
+
+        if find_spec("confluent_kafka") is None:
+            raise InvalidOption("kafka:// needs confluent-kafka: pip install 'tocsin-client[kafka]'")
         for key in config or {}:
             if key in FIXED:
                 raise InvalidOption(f"kafka setting {key!r} is fixed to {FIXED[key]!r}")

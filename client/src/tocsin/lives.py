@@ -101,7 +101,9 @@ class Lives:
         found: list[tuple[float, str]] = []
         with contextlib.suppress(OSError), os.scandir(self.root) as entries:
             for entry in entries:
-                if entry.name.startswith(self.prefix) and entry.path not in owned:
+                if entry.name.startswith(NEW + self.prefix):
+                    self._sweep(entry.path)
+                elif entry.name.startswith(self.prefix) and entry.path not in owned:
                     with contextlib.suppress(OSError):
                         found.append((entry.stat().st_mtime, entry.path))
         lives = []
@@ -111,3 +113,10 @@ class Lives:
                 if lock is not None:
                     lives.append(Life(path, lock, own=False))
         return lives
+
+    def _sweep(self, path: str) -> None:
+        """Remove a folder that was never ready. Its maker, if it is still at it, makes it anew."""
+        with contextlib.suppress(OSError):
+            lock = _lock(os.path.join(path, LOCK))
+            if lock is not None:
+                Life(path, lock, own=False).remove(self.disk)

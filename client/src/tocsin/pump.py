@@ -66,6 +66,7 @@ class Pump:
         self.not_before = 0.0
         self.delivered = self.batches = self.retries = 0
         self.rejected: dict[str, int] = {}
+        self.trouble = ""  # why nothing gets through, while nothing does
         self.thread: Thread | None = None
         self.stopping = False
 
@@ -105,20 +106,24 @@ class Pump:
         self._collect()
 
     def store(self) -> None:
-        """Encode what is recorded, give it to the backlog, and send what may be sent, until nothing moves."""
+        """Encode what is recorded by now, give it to the backlog, and send what may be sent, until nothing moves.
+
+        What others record meanwhile is the next turn's: a turn ends, and the lock is free between two of them.
+        """
+        upto = self.recorder.recorded + len(self.recorder.rows)
         while True:
-            moved = self._encode()
+            moved = self._encode(upto)
             promised = self.backlog.commit()
             if promised:
                 self.recorder.settle(promised)
             self._send()
-            if not (moved or promised) or not self.recorder.rows:
+            if not (moved or promised) or self.recorder.recorded >= upto:
                 return
 
-    def _encode(self) -> bool:
+    def _encode(self, upto: int) -> bool:
         """Fill the backlog's group. True if anything was taken."""
         moved = False
-        while self.backlog.open and (self.backlog.promises or not self.again):
+        while self.recorder.recorded < upto and self.backlog.open and (self.backlog.promises or not self.again):
             rows = self.recorder.take(self.batch_size)
             if not rows:
                 break
@@ -155,7 +160,8 @@ class Pump:
         batch.tries += 1
         try:
             self.transport.send(self.key, batch.payload(), self._report_to(batch))
-        except Full:
+        except Full as error:
+            self.trouble = f"Full: {error}"
             batch.tries -= 1
             self.sent_bytes -= self.sent.pop(batch)
             self.again.insert(0, batch)
@@ -180,9 +186,11 @@ class Pump:
                 if error is None:
                     self.delivered += batch.rows
                     self.delay = 0.0
+                    self.trouble = ""
                 else:
                     self._reject(batch.rows, str(error) or "rejected")
             else:
+                self.trouble = f"{type(error).__name__}: {error}"
                 self.again.append(batch)
                 self.again.sort(key=self.order.__getitem__)
                 self.on_outage()
@@ -223,20 +231,23 @@ class Pump:
                 sleep(0.001 if self.sent else pause)
 
     def commit(self, timeout: float) -> bool:
-        """Have everything promised: acknowledged, or held by the spool. True if nothing hangs on this process' life."""
+        """Have everything recorded before this call promised: acknowledged, or held by the spool. True if it is."""
         deadline = monotonic() + timeout
+        wanted = None
         while True:
             if not self.lock.acquire(timeout=max(limits.TURN, deadline - monotonic())):
                 return False
             try:
-                self.recorder.close_tallies()
+                if wanted is None:
+                    self.recorder.close_tallies()
+                    wanted = self.recorder.recorded + len(self.recorder.rows)
                 self.cycle()
-                hanging = bool(self.recorder.rows or self.recorder.held)
+                promised = self.recorder.recorded - self.recorder.held  # in the order in which it was recorded
             finally:
                 self.lock.release()
             remaining = deadline - monotonic()
-            if not hanging or remaining <= 0:
-                return not hanging
+            if promised >= wanted or remaining <= 0:
+                return promised >= wanted
             sleep(min(remaining, 0.01))
 
     def stop(self, timeout: float) -> None:

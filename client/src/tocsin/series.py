@@ -7,7 +7,7 @@ stays valid for the client's life, so that a bound instrument does as well.
 
 from __future__ import annotations
 
-from threading import Lock
+from threading import RLock
 
 from tocsin import names
 from tocsin.recorder import Tally
@@ -24,7 +24,7 @@ class SeriesTable:
         self.tallies: dict[int, Tally] = {}
         self.folded = 0
         self._numbers: dict[names.Definition, int] = {}
-        self._lock = Lock()
+        self._lock = RLock()  # a signal or a finaliser may come back in
 
     def number(self, definition: names.Definition) -> int:
         """The series' number; past the limit that of the overflow series of its metric, kind and unit."""
@@ -49,4 +49,4 @@ class SeriesTable:
 
     def after_fork(self) -> None:
         """A lock held by another thread at the fork would stay held in the child for ever."""
-        self._lock = Lock()
+        self._lock = RLock()  # a signal or a finaliser may come back in

@@ -81,13 +81,14 @@ class Spool:
         self.recovered = 0  # measurements that earlier lives left, as far as they were read
         self.syncs = 0
         self.trouble = ""  # what the disk said last
+        self._closed = False
 
     # -- the pump's side
 
     @property
     def open(self) -> bool:
         """Whether new batches may be added to the group, and there is room for it."""
-        if self._pending_bytes >= limits.GROUP_BYTES:
+        if self._closed or self._pending_bytes >= limits.GROUP_BYTES:
             return False
         return self.full == DROP_OLDEST or self.held_bytes + limits.RECORD_BYTES <= self.most
 
@@ -104,7 +105,7 @@ class Spool:
     @property
     def left(self) -> bool:
         """Whether anything is still to be sent, or to be written."""
-        return bool(self._pending) or any(part.unsent for part in self.parts)
+        return not self._closed and (bool(self._pending) or any(part.unsent for part in self.parts))
 
     def add(self, batches: list[Batch]) -> None:
         """Take new batches; nothing is promised before `commit`."""
@@ -129,6 +130,8 @@ class Spool:
 
     def next(self) -> Batch | None:
         """The next batch, of the oldest or newest segment; None when there is none, or not yet."""
+        if self._closed:
+            return None
         self._adopt()
         ordered = list(self.parts) if self.order == OLDEST else self.parts[::-1]
         for part in ordered:
@@ -166,7 +169,8 @@ class Spool:
         return 0
 
     def close(self) -> None:
-        """Let go; folders without anything left are removed."""
+        """Let go, and give out nothing more; folders without anything left are removed. The counts stay."""
+        self._closed = True
         active, self._active = self._active, None
         if self._writing >= 0:
             os.close(self._writing)
@@ -177,7 +181,7 @@ class Spool:
             part.close()
         for life in self._lives:
             life.remove(self.disk)
-        self.parts, self._lives, self._life = [], [], None
+        self._lives, self._life = [], None
 
     # -- writing
 

@@ -40,7 +40,7 @@ class Stats(NamedTuple):
     recovered: int  # left in the spool by earlier lives, as far as they were read
     dropped: Mapping[str, int]  # out of the spool, by reason: aged, spool_full, damaged
     damaged: int  # stretches of the spool's files that could not be read
-    trouble: str  # what the spool's disk said last, while it does not take what is written
+    trouble: str  # what the spool's disk said last, or the destination, while it does not take what it is given
 
 
 def of(recorder: Recorder, pump: Pump, series: SeriesTable, spool: Spool | None, given_up: int) -> Stats:
@@ -65,5 +65,5 @@ def of(recorder: Recorder, pump: Pump, series: SeriesTable, spool: Spool | None,
         recovered=spool.recovered if spool else 0,
         dropped=dict(spool.dropped) if spool else {},
         damaged=spool.damaged if spool else 0,
-        trouble=spool.trouble if spool else "",
+        trouble=(spool.trouble if spool else "") or pump.trouble,
     )
