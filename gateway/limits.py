@@ -66,6 +66,14 @@ JWKS_BYTES: Final = 1 << 18
 TOKEN_LEEWAY_S: Final = 30  # by which clocks may differ
 PREFLIGHT_S: Final = 600  # how long a browser may remember a preflight
 
+# -- OTLP
+
+OTLP_BYTES: Final = 8 << 20  # unfolded: it becomes objects, ten times as large
+HISTOGRAM_VALUES: Final = 10_000  # values that one histogram point may stand for
+HISTOGRAM_BUCKETS: Final = 1_024
+TURN_POINTS: Final = 256  # converted before others get a turn
+
 # -- what is remembered
 
+STREAMS: Final = 200_000  # last points of cumulative OTLP streams
 RECENT_RECORDS: Final = 1 << 16  # acknowledged ones, to know a repeat
