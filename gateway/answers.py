@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from gateway.quotas import REASON as QUOTA
 from gateway.refusal import Refusal
-from gateway.verdicts import REFUSED, Verdict
+from gateway.verdicts import REJECTED, RETRY, Verdict
 
 
 def as_json(status: int, value: object) -> web.Response:
@@ -23,10 +24,21 @@ def as_json(status: int, value: object) -> web.Response:
 
 
 def verdicts_answer(verdicts: Sequence[Verdict]) -> web.Response:
-    """200: how many were accepted and refused, and the verdict of each record in the order of the body."""
-    no = sum(verdict.status == REFUSED for verdict in verdicts)
-    records = [verdict.plain() for verdict in verdicts]
-    return as_json(200, {"accepted": len(verdicts) - no, "refused": no, "records": records})
+    """200: how many were stored, rejected and put off, and the verdict of each record in the order of the body.
+
+    Raises Refusal where all were put off: then nothing was done, and the status says so.
+    """
+    later = [verdict for verdict in verdicts if verdict.status == RETRY]
+    wait = max((verdict.retry_after_s for verdict in later), default=0)
+    if later and len(later) == len(verdicts):
+        raise Refusal(429 if later[0].reason == QUOTA else 503, later[0].reason, later[0].detail, wait)
+    no = sum(verdict.status == REJECTED for verdict in verdicts)
+    plain = [verdict.plain() for verdict in verdicts]
+    counts = {"stored": len(verdicts) - no - len(later), "rejected": no, "retry": len(later)}
+    answer = as_json(200, {**counts, "verdicts": plain})
+    if later:
+        answer.headers["Retry-After"] = str(wait)
+    return answer
 
 
 def refusal_answer(refusal: Refusal) -> web.Response:

@@ -8,15 +8,16 @@ to answer for a part: where one good record is not acknowledged, the whole reque
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from gateway import selfmetrics
 from gateway.delivery import Outgoing
 from gateway.identity import Identity
-from gateway.limits import TURN_RECORDS
+from gateway.limits import SHED_FROM, SHED_RETRY_S, TURN_RECORDS
+from gateway.quotas import Quotas, Rates
 from gateway.recent import Recent
-from gateway.verdicts import ACCEPTED, DUPLICATE, Record, Verdict, judged, refused
+from gateway.verdicts import DUPLICATE, STORED, Record, Verdict, judged, rejected, retry
 from schemas import corrupt
 
 
@@ -30,12 +31,30 @@ class Publisher(Protocol):
 class Intake:
     """One for all protocols."""
 
-    def __init__(self, delivery: Publisher) -> None:
+    def __init__(
+        self,
+        delivery: Publisher,
+        quotas: Quotas | None = None,
+        pressure: Callable[[], float] = lambda: 0.0,
+        watched: frozenset[str] = frozenset(),
+    ) -> None:
+        """`pressure`: how full the memory is, 0 to 1. `watched`: metrics that an SLO reads; none: nothing is shed."""
         self._delivery = delivery
+        self._quotas = quotas or Quotas(Rates(), Rates(), 1.0)
+        self._pressure = pressure
+        self._watched = watched
         self._recent = Recent()
 
+    def admit(self, identity: Identity, size: int) -> None:
+        """A request of so many declared bytes, before its body is read. Raises Refusal (429)."""
+        self._quotas.request(identity, size)
+
+    def read(self, identity: Identity, size: int) -> None:
+        """So many bytes of it were not declared."""
+        self._quotas.more(identity, size)
+
     async def take(self, identity: Identity, records: Iterable[bytes | Verdict]) -> list[Verdict]:
-        """Verdicts in order, once Kafka has acknowledged. A Verdict among `records` stays as it is. Raises Refusal."""
+        """Verdicts in order, once Kafka has acknowledged. A Verdict among `verdicts` stays as it is. Raises Refusal."""
         found: list[Record | Verdict] = []
         for number, given in enumerate(records, 1):
             found.append(given if isinstance(given, Verdict) else judged(given, identity))
@@ -47,7 +66,7 @@ class Intake:
         for_good = await self._delivery.publish([(record.source.encode(), record.value, headers) for record in good])
         for number, (place, record) in enumerate(zip(places, good, strict=True)):
             if number in for_good:
-                verdicts[place] = refused(corrupt.SIZE, for_good[number])
+                verdicts[place] = rejected(corrupt.SIZE, for_good[number])
                 continue
             self._recent.add(_key(identity, record))
             selfmetrics.MEASUREMENTS.inc(record.measurements)
@@ -68,11 +87,21 @@ class Intake:
             if key in self._recent or key in mine:
                 verdicts.append(Verdict(DUPLICATE))
                 continue
+            against = self._shed(record) or self._quotas.record(identity, record)
+            if against is not None:
+                verdicts.append(against)
+                continue
             if record.sequence >= 0:
                 mine.add(key)
-            verdicts.append(Verdict(ACCEPTED))
+            verdicts.append(Verdict(STORED))
             places.append(place)
         return verdicts, places
+
+    def _shed(self, record: Record) -> Verdict | None:
+        """A verdict against what no SLO reads, while memory is short."""
+        if not self._watched or self._pressure() < SHED_FROM or record.metrics & self._watched:
+            return None
+        return retry("shed", "the gateway is busy; what SLOs read goes first", SHED_RETRY_S)
 
 
 def _key(identity: Identity, record: Record) -> tuple[str, str, str, int]:

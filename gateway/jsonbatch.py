@@ -16,7 +16,7 @@ import numpy as np
 from gateway.identity import Identity
 from gateway.limits import DETAIL_CHARS, JSON_BYTES, MEASUREMENTS, RECORDS
 from gateway.refusal import bad, too_large
-from gateway.verdicts import JSON, Verdict, refused
+from gateway.verdicts import JSON, Verdict, rejected
 from schemas.encoding import Producer, Resource, SeriesEntry, encode_batch
 from schemas.limits import BATCH_MEASUREMENTS, TIME_BOUND_MS, TRACE_BYTES
 from schemas.measurements import OUTCOME_BAD, OUTCOME_GOOD, OUTCOME_NONE
@@ -65,9 +65,9 @@ def framed(batch: object, identity: Identity) -> bytes | Verdict:
     try:
         return _framed(_mapping(batch, "batch", _BATCH), identity)
     except Wrong as error:
-        return refused(JSON, str(error))
+        return rejected(JSON, str(error))
     except (ValueError, OverflowError, UnicodeEncodeError) as error:  # a number or a text that has no Avro form
-        return refused(JSON, str(error))
+        return rejected(JSON, str(error))
 
 
 def _framed(batch: Plain, identity: Identity) -> bytes:

@@ -45,6 +45,17 @@ POLL_S: Final = 0.1
 PROBE_S: Final = 1.0  # how long one question to the broker may take, and between two of them
 SPARE_S: Final = 2.0  # beyond the delivery timeout, for the report of a delivery to come
 
+# -- fairness among tenants
+
+FAIR_FROM: Final = 0.5  # of the memory: beyond it, tenants hold equal parts
+ALONE: Final = 0.75  # of the memory, at most, for one tenant, whoever else is there
+SHED_FROM: Final = 0.6  # of the memory: beyond it, only records that an SLO reads
+SHED_RETRY_S: Final = 2
+QUOTA_TENANTS: Final = 4_096  # whose buckets are remembered
+QUOTA_SOURCES: Final = 65_536
+QUOTA_SERIES: Final = 1_000_000  # remembered for all tenants together; beyond it the counting begins anew
+SERIES_WINDOW_S: Final = 3_600.0
+
 # -- credentials
 
 KEYS_LOOK_S: Final = 1.0  # between two looks at the file of keys
@@ -55,6 +66,14 @@ JWKS_BYTES: Final = 1 << 18
 TOKEN_LEEWAY_S: Final = 30  # by which clocks may differ
 PREFLIGHT_S: Final = 600  # how long a browser may remember a preflight
 
+# -- OTLP
+
+OTLP_BYTES: Final = 8 << 20  # unfolded: it becomes objects, ten times as large
+HISTOGRAM_VALUES: Final = 10_000  # values that one histogram point may stand for
+HISTOGRAM_BUCKETS: Final = 1_024
+TURN_POINTS: Final = 256  # converted before others get a turn
+
 # -- what is remembered
 
+STREAMS: Final = 200_000  # last points of cumulative OTLP streams
 RECENT_RECORDS: Final = 1 << 16  # acknowledged ones, to know a repeat

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import signal
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import structlog
 
@@ -27,6 +27,7 @@ from gateway.intake import Intake
 from gateway.keys import Keys
 from gateway.limits import HANDSHAKE_S
 from gateway.memory import Budget
+from gateway.quotas import Quotas, Rates
 from gateway.settings import Settings
 from gateway.telemetry import PATH, Telemetry
 
@@ -39,8 +40,9 @@ _BACKLOG = 512
 class Gateway:
     """One process' gateway. Raises BadKeys, OSError for its files. `start`, then `drain`; `url` and `health_url` once it listens."""
 
-    def __init__(self, settings: Settings, bootstrap: str) -> None:
+    def __init__(self, settings: Settings, bootstrap: str, watched: frozenset[str] = frozenset()) -> None:
         self.settings = settings
+        self._watched = watched
         self.budget = Budget(settings.memory_mib << 20)
         self.delivery = Delivery(bootstrap, settings.topic, settings.delivery_timeout_s, settings.queue_mib << 20)
         self._credentials = credentials(settings)
@@ -53,8 +55,9 @@ class Gateway:
     async def start(self) -> None:
         """Listen on both addresses. Raises OSError when one cannot be had."""
         settings = self.settings
-        intake = Intake(self.delivery)
+        intake = Intake(self.delivery, quotas(settings), lambda: self.budget.share, self._watched)
         routes = {PATH: Route("POST", Telemetry(intake, self.budget), browsers=True)}
+        routes |= otlp_routes(intake, self.budget)
         who = self._credentials
         public = Door(routes, who, AccessLog(settings.access_log), who.knows_origin)
         private = Door(health_routes(self.not_ready, self._refresh), anybody, AccessLog("none"))
@@ -96,6 +99,16 @@ class Gateway:
         return left
 
 
+def otlp_routes(intake: Intake, budget: Budget) -> Mapping[str, Route]:
+    """OTLP's, where the packages of the extra `gateway` are installed; else none, and the log says so."""
+    try:
+        from gateway.otlp import route
+    except ModuleNotFoundError as missing:
+        log.warning("no_otlp", missing=missing.name)
+        return {}
+    return {route.PATH: Route("POST", route.Metrics(intake, budget), browsers=True, refused=route.refused)}
+
+
 def credentials(settings: Settings) -> Credentials:
     """Who is in, as configured. Raises BadKeys."""
     bearer = None
@@ -110,6 +123,19 @@ def credentials(settings: Settings) -> Credentials:
         )  # fmt: skip
     keys = Keys(settings.keys_path) if settings.keys_path else None
     return Credentials(keys, bearer, frozenset(settings.origins), certificates=settings.tls_client_ca is not None)
+
+
+def quotas(settings: Settings) -> Quotas:
+    """Of tenants and sources, as configured."""
+    return Quotas(
+        Rates(
+            settings.tenant_requests_s, settings.tenant_bytes_s, settings.tenant_measurements_s, settings.tenant_series
+        ),
+        Rates(
+            settings.source_records_s, settings.source_bytes_s, settings.source_measurements_s, settings.source_series
+        ),
+        settings.quota_burst_s,
+    )  # fmt: skip
 
 
 def tls(settings: Settings) -> ssl.SSLContext | None:
@@ -131,13 +157,13 @@ async def running(settings: Settings, bootstrap: str) -> AsyncIterator[Gateway]:
         await gateway.drain()
 
 
-async def serve(settings: Settings, bootstrap: str) -> int:
-    """Until SIGTERM or SIGINT: 0, or 1 where a delivery stayed unknown."""
+async def serve(settings: Settings, bootstrap: str, watched: frozenset[str] = frozenset()) -> int:
+    """`watched`: metrics that an SLO reads. Until SIGTERM or SIGINT: 0, or 1 where a delivery stayed unknown."""
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for which in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(which, asked.set)
-    gateway = Gateway(settings, bootstrap)
+    gateway = Gateway(settings, bootstrap, watched)
     await gateway.start()
     await asked.wait()
     log.info("gateway_drains")

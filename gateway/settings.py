@@ -67,6 +67,18 @@ class Settings(BaseSettings):
     drain_wait_s: float = Field(0.0, ge=0.0, le=60.0)  # between "not ready" and the closed door, for load balancers
     drain_s: float = Field(20.0, gt=0.0, le=120.0)  # for the requests under way
 
+    # of each tenant and each source; 0: no limit
+    tenant_requests_s: float = Field(0.0, ge=0.0)
+    tenant_bytes_s: float = Field(0.0, ge=0.0)  # as they come over the wire
+    tenant_measurements_s: float = Field(0.0, ge=0.0)
+    tenant_series: int = Field(0, ge=0)
+    source_records_s: float = Field(0.0, ge=0.0)
+    source_bytes_s: float = Field(0.0, ge=0.0)  # of records, unfolded
+    source_measurements_s: float = Field(0.0, ge=0.0)
+    source_series: int = Field(0, ge=0)
+    quota_burst_s: float = Field(10.0, gt=0.0, le=3_600.0)  # so many seconds' worth may come at once
+    slo_path: pathlib.Path | None = None  # what these SLOs read goes first when memory is short
+
     access_log: str = Field("all", pattern="^(all|failures|none)$")
     log_format: str = Field("console", pattern="^(console|json)$")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")

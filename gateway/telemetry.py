@@ -35,8 +35,12 @@ class Telemetry:
         if kind not in (parts.ONE, parts.SEVERAL) and kind not in parts.JSON:
             known = ", ".join((parts.ONE, parts.SEVERAL, *sorted(parts.JSON)))
             raise Refusal(415, "content_type", f"{kind[:40]!r}; known are {known}")
-        with Share(self._budget) as share:
+        declared = request.content_length or 0
+        self._intake.admit(identity, declared)
+        with Share(self._budget, identity.tenant) as share:
             body = await body_of(request, share, limit=JSON_BYTES if kind in parts.JSON else UNFOLDED_BYTES)
+            if not declared:
+                self._intake.read(identity, len(body))
             selfmetrics.MEMORY.set(self._budget.used)
             return verdicts_answer(await self._intake.take(identity, _records(kind, body, identity)))
 

@@ -19,9 +19,10 @@ from schemas.framing import WriterSchemas
 from schemas.telemetry_rows import TelemetryRow, read_batch, read_event
 from schemas.telemetry_schema import BATCH, EVENT
 
-ACCEPTED: Final = "accepted"
+STORED: Final = "stored"
 DUPLICATE: Final = "duplicate"  # this gateway has seen it acknowledged before: as good as accepted
-REFUSED: Final = "refused"  # sending it again cannot help
+RETRY: Final = "retry"  # not now: the same record may be taken later
+REJECTED: Final = "rejected"  # sending it again cannot help
 
 #: Reasons of this room, beside those of schemas.corrupt.
 SOURCE: Final = "source"  # not one of the identity's sources
@@ -38,10 +39,11 @@ class Verdict:
     reason: str = ""
     detail: str = ""
     byte: int = -1
+    retry_after_s: int = 0
 
     def plain(self) -> dict[str, object]:
         """For JSON."""
-        if self.status != REFUSED:
+        if self.status not in (REJECTED, RETRY):
             return {"status": self.status}
         return {"status": self.status, "reason": self.reason, "detail": self.detail, "byte": self.byte}
 
@@ -59,9 +61,14 @@ class Record:
     series: tuple[int, ...]  # identities of its series
 
 
-def refused(reason: str, detail: str, byte: int = -1) -> Verdict:
-    """A verdict against a record."""
-    return Verdict(REFUSED, reason, detail[:DETAIL_CHARS], byte)
+def rejected(reason: str, detail: str, byte: int = -1) -> Verdict:
+    """A verdict against a record, for good."""
+    return Verdict(REJECTED, reason, detail[:DETAIL_CHARS], byte)
+
+
+def retry(reason: str, detail: str, retry_after_s: int) -> Verdict:
+    """A verdict against a record, for so many seconds."""
+    return Verdict(RETRY, reason, detail[:DETAIL_CHARS], retry_after_s=retry_after_s)
 
 
 def judged(data: bytes, identity: Identity) -> Record | Verdict:
@@ -69,9 +76,9 @@ def judged(data: bytes, identity: Identity) -> Record | Verdict:
     try:
         row = read(data)
     except CorruptRecord as error:
-        return refused(error.reason, error.detail, error.byte)
+        return rejected(error.reason, error.detail, error.byte)
     if not identity.may_be(row.source):
-        return refused(SOURCE, f"{row.source[:40]!r} is not a source of these credentials")
+        return rejected(SOURCE, f"{row.source[:40]!r} is not a source of these credentials")
     return Record(
         value=data,
         source=row.source,

@@ -75,7 +75,7 @@ def authority(tmp_path):
 async def guarded(authority, monkeypatch):
     """(url, records, client's context) of a gateway that asks for certificates; Kafka is replaced."""
     kept = Kept()
-    monkeypatch.setattr(server, "Intake", lambda _: Intake(kept))
+    monkeypatch.setattr(server, "Intake", lambda *_: Intake(kept))
     certificate, key = authority.issue("gateway")
     own = settings(tls_cert=certificate, tls_key=key, tls_client_ca=authority.path)
     async with server.running(own, "127.0.0.1:1") as gateway:
@@ -86,9 +86,9 @@ async def test_a_device_sends_for_itself_and_for_nobody_else(authority, monkeypa
     async with guarded(authority, monkeypatch) as (url, kept, tls):
         assert url.startswith("https://")
         tls.load_cert_chain(*authority.issue("car-7", "fleet"))
-        assert (await send(url, batch("car-7"), tls=tls)).json()["accepted"] == 1
+        assert (await send(url, batch("car-7"), tls=tls)).json()["stored"] == 1
         spoofed = await send(url, batch("car-8"), tls=tls)
-        assert spoofed.json()["records"][0]["reason"] == "source"
+        assert spoofed.json()["verdicts"][0]["reason"] == "source"
     assert [(key, headers) for key, _, headers in kept.records] == [(b"car-7", [("tenant", b"fleet")])]
 
 

@@ -53,14 +53,14 @@ async def url(kept, keys):
 
 async def test_a_key_sends_for_its_own_source_and_its_tenant_is_on_the_record(url, kept):
     got = await send(url, batch("car-7"), ONE, Authorization=f"Bearer {CAR.text}")
-    assert got.json()["accepted"] == 1
+    assert got.json()["stored"] == 1
     assert kept.records[0][2] == [("tenant", b"fleet")]
 
 
 async def test_a_key_does_not_send_for_another_source(url, kept):
     for source in ("car-8", "shop-web-1", "car-77"):
         got = await send(url, batch(source), ONE, Authorization=f"Bearer {CAR.text}")
-        assert got.json()["records"][0]["reason"] == "source"
+        assert got.json()["verdicts"][0]["reason"] == "source"
     assert not kept.records
 
 
@@ -88,7 +88,7 @@ async def test_who_is_not_in(url, kept, headers, status):
 
 async def test_a_beacon_has_its_key_in_the_url(url, kept):
     got = await send(f"{url}?key={WEB.text}", BEACON, "text/plain;charset=UTF-8", Origin=SHOP)
-    assert got.json()["accepted"] == 1
+    assert got.json()["stored"] == 1
     assert got.headers["Access-Control-Allow-Origin"] == SHOP
     assert kept.records[0][0] == b"shop-web-1"
 

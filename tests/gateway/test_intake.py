@@ -6,9 +6,12 @@ import pytest
 
 from gateway.identity import ANYBODY, Identity
 from gateway.intake import Intake
+from gateway.limits import SHED_FROM
+from gateway.quotas import Quotas, Rates
 from gateway.refusal import Refusal, busy
-from gateway.verdicts import Verdict, refused
-from tests.gateway.making import batch
+from gateway.verdicts import Verdict, rejected
+from schemas.encoding import Producer, Resource, SeriesEntry, encode_event
+from tests.gateway.making import BASE_MS, batch
 
 
 class Kept:
@@ -36,9 +39,9 @@ def statuses(verdicts: list[Verdict]) -> list[str]:
 
 
 async def test_good_ones_go_and_bad_ones_are_named(kept):
-    given = [batch(sequence=0), b"noise", batch("other", 1), refused("json", "x"), batch("source-1", 2)]
+    given = [batch(sequence=0), b"noise", batch("other", 1), rejected("json", "x"), batch("source-1", 2)]
     verdicts = await Intake(kept).take(Identity("k", "fleet", source="source-1"), given)
-    assert statuses(verdicts) == ["accepted", "refused", "refused", "refused", "accepted"]
+    assert statuses(verdicts) == ["stored", "rejected", "rejected", "rejected", "stored"]
     assert [verdict.reason for verdict in verdicts] == ["", "framing", "source", "json", ""]
     assert kept.records == [
         (b"source-1", given[0], [("tenant", b"fleet")]),
@@ -48,8 +51,8 @@ async def test_good_ones_go_and_bad_ones_are_named(kept):
 
 async def test_a_repeat_is_answered_and_not_sent_again(kept):
     intake = Intake(kept)
-    assert statuses(await intake.take(ANYBODY, [batch(), batch()])) == ["accepted", "duplicate"]
-    assert statuses(await intake.take(ANYBODY, [batch(), batch(sequence=1)])) == ["duplicate", "accepted"]
+    assert statuses(await intake.take(ANYBODY, [batch(), batch()])) == ["stored", "duplicate"]
+    assert statuses(await intake.take(ANYBODY, [batch(), batch(sequence=1)])) == ["duplicate", "stored"]
     assert len(kept.records) == 2
 
 
@@ -59,7 +62,7 @@ async def test_what_was_not_acknowledged_is_no_repeat(kept):
     with pytest.raises(Refusal):
         await intake.take(ANYBODY, [batch()])
     kept.error = None
-    assert statuses(await intake.take(ANYBODY, [batch()])) == ["accepted"]
+    assert statuses(await intake.take(ANYBODY, [batch()])) == ["stored"]
 
 
 async def test_what_the_broker_refuses_for_good_is_a_verdict(kept):
@@ -67,11 +70,30 @@ async def test_what_the_broker_refuses_for_good_is_a_verdict(kept):
     intake = Intake(kept)
     verdicts = await intake.take(ANYBODY, [b"noise", batch(sequence=0), batch(sequence=1)])
     assert [(verdict.status, verdict.reason) for verdict in verdicts] == [
-        ("refused", "framing"), ("accepted", ""), ("refused", "size")
+        ("rejected", "framing"), ("stored", ""), ("rejected", "size")
     ]  # fmt: skip
     kept.for_good = {}
-    assert statuses(await intake.take(ANYBODY, [batch(sequence=1)])) == ["accepted"], "it was never acknowledged"
+    assert statuses(await intake.take(ANYBODY, [batch(sequence=1)])) == ["stored"], "it was never acknowledged"
 
 
 async def test_records_without_a_sequence_are_all_sent(kept):
-    assert statuses(await Intake(kept).take(ANYBODY, [batch(sequence=-1)] * 2)) == ["accepted", "accepted"]
+    assert statuses(await Intake(kept).take(ANYBODY, [batch(sequence=-1)] * 2)) == ["stored", "stored"]
+
+
+async def test_over_quota_is_put_off_and_not_sent(kept):
+    intake = Intake(kept, Quotas(Rates(), Rates(measurements=1), 1.0))
+    verdicts = await intake.take(ANYBODY, [batch("a", 0), batch("a", 1), batch("b", 0), batch("a", 0)])
+    assert statuses(verdicts) == ["stored", "retry", "stored", "duplicate"]
+    assert [key for key, _, _ in kept.records] == [b"a", b"b"]
+
+
+async def test_while_memory_is_short_only_what_an_slo_reads_goes(kept):
+    pressure = 0.0
+    intake = Intake(kept, None, lambda: pressure, frozenset({"paged"}))
+    assert statuses(await intake.take(ANYBODY, [batch(sequence=0)])) == ["stored"]
+    pressure = SHED_FROM
+    entry = SeriesEntry("paged")
+    watched = encode_event(entry, Resource(), Producer("p", "b"), time_ms=BASE_MS, value=1.0, sequence=1)
+    verdicts = await intake.take(ANYBODY, [batch(sequence=1), watched])
+    assert [(verdict.status, verdict.reason) for verdict in verdicts] == [("retry", "shed"), ("stored", "")]
+    assert statuses(await Intake(kept, None, lambda: 1.0).take(ANYBODY, [batch()])) == ["stored"], "nothing is watched"

@@ -59,14 +59,14 @@ async def test_every_accepted_record_is_stored_by_source(bootstrap, unique):
         await ready(gateway)
         url = gateway.url + PATH
         one = await send(url, records[0], ONE)
-        assert one.json() == {"accepted": 1, "refused": 0, "records": [{"status": "accepted"}]}
+        assert one.json() == {"stored": 1, "rejected": 0, "retry": 0, "verdicts": [{"status": "stored"}]}
         many = await send(url, joined([*records, b"noise"]), SEVERAL)
-        assert (many.status, many.json()["accepted"], many.json()["refused"]) == (200, len(records), 1)
-        assert many.json()["records"][0] == {"status": "duplicate"}
+        assert (many.status, many.json()["stored"], many.json()["rejected"]) == (200, len(records), 1)
+        assert many.json()["verdicts"][0] == {"status": "duplicate"}
         text = json.dumps({"source": "web", "measurements": [{"metric": "m", "value": 1, "time_ms": BASE_MS}]})
-        assert (await send(url, text.encode(), "application/json")).json()["accepted"] == 1
+        assert (await send(url, text.encode(), "application/json")).json()["stored"] == 1
         metrics = (await send(f"{gateway.health_url}/metrics", None, method="GET")).body.decode()
-        assert 'tocsin_gateway_records_total{reason="framing",verdict="refused"}' in metrics
+        assert 'tocsin_gateway_records_total{reason="framing",verdict="rejected"}' in metrics
         assert (await send(gateway.url + "/metrics", None, method="GET")).status == 404, "not for strangers"
     found = stored(bootstrap, topic, 4)
     assert sorted(value for _, key, value, _ in found if key != b"web") == sorted(records)
@@ -105,8 +105,8 @@ async def test_what_the_topic_will_never_take_is_a_verdict(bootstrap, unique):
         await ready(gateway)
         big = await send(gateway.url + PATH, batch(rows=2_000), ONE)
         small = await send(gateway.url + PATH, batch(rows=2), ONE)
-    assert big.json()["records"][0]["reason"] == "size"
-    assert small.json()["accepted"] == 1
+    assert big.json()["verdicts"][0]["reason"] == "size"
+    assert small.json()["stored"] == 1
     assert len(stored(bootstrap, topic, 1)) == 1
 
 
@@ -138,7 +138,7 @@ async def test_a_broker_that_goes_away_and_comes_back(embedded_broker, unique):
         await ready(gateway)
         for sequence in (1, 2):
             got = await send(gateway.url + PATH, batch(sequence=sequence), ONE)
-            assert got.json()["records"] == [{"status": "accepted"}]
+            assert got.json()["verdicts"] == [{"status": "stored"}]
     values = {value for _, _, value, _ in stored(embedded_broker.bootstrap, topic, 1)}
     assert values == {batch(sequence=sequence) for sequence in range(3)}, "each of them, whatever came twice"
 

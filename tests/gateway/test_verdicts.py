@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.identity import ANYBODY, Identity
-from gateway.verdicts import REFUSED, Record, Verdict, judged
+from gateway.verdicts import REJECTED, Record, Verdict, judged
 from schemas import corrupt
 from schemas.encoding import Producer, Resource, SeriesEntry, encode_event
 from tests.gateway.making import BASE_MS, batch
@@ -44,7 +44,7 @@ def test_a_single_event_is_one_too():
 def test_a_bad_record_has_a_reason_and_a_byte(data, reason):
     found = judged(data, ANYBODY)
     assert isinstance(found, Verdict)
-    assert (found.status, found.reason) == (REFUSED, reason)
+    assert (found.status, found.reason) == (REJECTED, reason)
     assert 0 <= found.byte <= len(data)
     assert found.plain()["detail"]
 

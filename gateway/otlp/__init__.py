@@ -1,0 +1,1 @@
+"""OTLP: OpenTelemetry's protocol over HTTP, as a way in."""

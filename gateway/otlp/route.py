@@ -1,0 +1,93 @@
+"""`POST /v1/metrics`: OTLP over HTTP, so that any OpenTelemetry SDK or Collector can send.
+
+What: protobuf or JSON, partial success where points were not taken, google.rpc.Status where the request was not. Why: the
+specification says which answers a sender may repeat after; the same bytes again, after an answer that was lost, are known
+and not counted twice by the gateway that took them. It refuses an answer in another encoding than the request's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+import weakref
+
+from aiohttp import web
+
+from gateway import selfmetrics
+from gateway.answers import refusal_answer
+from gateway.body import body_of
+from gateway.identity import Identity
+from gateway.intake import Intake
+from gateway.limits import JSON_BYTES, OTLP_BYTES
+from gateway.memory import Budget, Share
+from gateway.otlp.convert import Converted, converted
+from gateway.otlp.cumulative import Streams
+from gateway.otlp.wire import JSON, KINDS, PROTOBUF, request_of, response, status
+from gateway.recent import Recent
+from gateway.refusal import Refusal
+from gateway.verdicts import REJECTED, RETRY, Verdict
+
+PATH = "/v1/metrics"
+
+
+class Metrics:
+    """The route's work."""
+
+    def __init__(self, intake: Intake, budget: Budget) -> None:
+        self._intake = intake
+        self._budget = budget
+        self._streams = Streams(time.time_ns())
+        self._recent = Recent()
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+
+    async def __call__(self, request: web.BaseRequest, identity: Identity) -> web.StreamResponse:
+        """Full or partial success. Raises Refusal."""
+        kind = request.content_type
+        if kind not in KINDS:
+            raise Refusal(415, "content_type", f"{kind[:40]!r}; known are {PROTOBUF} and {JSON}")
+        declared = request.content_length or 0
+        self._intake.admit(identity, declared)
+        with Share(self._budget, identity.tenant) as share:
+            body = await body_of(request, share, limit=OTLP_BYTES if kind == PROTOBUF else JSON_BYTES)
+            if not declared:
+                self._intake.read(identity, len(body))
+            known = (identity.tenant, identity.name, hashlib.blake2b(body, digest_size=16).hexdigest(), 0)
+            if body and known in self._recent:
+                return _answer(0, "", kind)
+            share.grow(len(body))  # as objects
+            turn = self._turns.setdefault(identity.tenant, asyncio.Lock())
+            async with turn:  # two requests of one stream must not both count from the same last point
+                found = await converted(request_of(body, kind), identity, self._streams)
+                await self._store(found, identity)
+                self._streams.keep(found.proposed)
+            self._recent.add(known)
+        return _answer(found.rejected.total(), found.told(), kind)
+
+    async def _store(self, found: Converted, identity: Identity) -> None:
+        """Publish the records; what was not taken of them goes to the rejected. Raises Refusal where nothing was taken."""
+        verdicts = await self._intake.take(identity, [one.value for one in found.framed])
+        later = [verdict for verdict in verdicts if verdict.status == RETRY]
+        if later and len(later) == len(verdicts):
+            raise Refusal(429 if later[0].reason == "quota" else 503, later[0].reason, later[0].detail, _wait(later))
+        for one, verdict in zip(found.framed, verdicts, strict=True):
+            if verdict.status in (REJECTED, RETRY):  # a request that was stored in part must not be sent again
+                found.rejected[f"{verdict.reason}: {verdict.detail}"] += max(one.points, 1)
+        selfmetrics.MEMORY.set(self._budget.used)
+
+
+def _wait(later: list[Verdict]) -> int:
+    return max(verdict.retry_after_s for verdict in later)
+
+
+def _answer(rejected: int, message: str, kind: str) -> web.Response:
+    return web.Response(body=response(rejected, message, kind), content_type=kind)
+
+
+def refused(request: web.BaseRequest, refusal: Refusal) -> web.Response:
+    """A google.rpc.Status in the request's encoding; other headers as everywhere."""
+    kind = request.content_type if request.content_type in KINDS else PROTOBUF
+    answer = refusal_answer(refusal)
+    answer.body = status(refusal, kind)
+    answer.content_type = kind
+    return answer
