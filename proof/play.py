@@ -98,7 +98,10 @@ def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
     if row.pages:
         known = field.known(service)
         burst(failing, GOOD, 0)
-        field.until(f"the first requests of {service}", lambda: known(GOOD))
+        try:
+            field.until(f"the first requests of {service}", lambda: known(GOOD))
+        except NotInTime as error:
+            wrong.append(str(error))
         burst(failing, 0, BAD)
     if row.lasting:
         field.load.ailing.add(failing)
