@@ -38,7 +38,7 @@ from proof.pages import FALLBACK, FALLBACK_AFTER_S, Notes, Request, incidents, o
 from proof.payloads import APART, FLOOD
 from proof.probes import Probes
 from proof.registry import Registry
-from schemas.records import Command
+from schemas.records import Command, SloGroup
 from streams import topics
 
 PARTITIONS = 4
@@ -172,6 +172,12 @@ class Field:
     def resident_mb(self) -> float:
         """Memory of the workers."""
         return sum(psutil.Process(self.workers.pid(name)).memory_info().rss for name in self.workers.names) / 1e6
+
+    def known(self, service: str) -> Callable[[int], bool]:
+        """Whether so many requests of a service, from now on, have been taken in."""
+        group = SloGroup(self.objectives[0].slo, 0, {"service": service}).canonical()
+        self.watch.follow(group)
+        return lambda count: self.watch.counted(group) >= count
 
     def pages(self, services: Collection[str] | None = None) -> tuple[list[Page], list[str]]:
         """Each page that the mathematics asks for (of those services; of all by default) with what became of it, and keys

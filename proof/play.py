@@ -107,8 +107,12 @@ def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
     sent, known_false, repeated = field.load.acknowledged, set(field.pages()[1]), field.repeated()
     failing = field.load.failing(service)
     if row.pages:
+        known = field.known(service)
         burst(failing, GOOD, 0)
-        field.during(0.5)
+        try:
+            field.until(f"the first requests of {service}", lambda: known(GOOD))
+        except NotInTime as error:
+            wrong.append(str(error))
         burst(failing, 0, BAD)
     if row.lasting:
         field.load.ailing.add(failing)
