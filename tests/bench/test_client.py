@@ -21,9 +21,9 @@ def test_ratios_are_against_the_cheapest_of_the_others_in_the_same_run() -> None
         "prometheus": runs(600, 700),
         "statsd": runs(500, 900),
     }
-    imports = {library: [10.0] for library in client.LIBRARIES}
+    imports = {library: [(10.0, 9.0)] for library in client.LIBRARIES}
     wire = {"gzip": 9.5, "lz4": 10.1, "plain": 17.0}
-    found = {figure.name: figure for figure in client.drawn(timed, imports, wire, [6e5], 7)}
+    found = {figure.name: figure for figure in client.drawn(timed, imports, wire, [(6e5, 0.9, 7)])}
     assert found["client_call_vs_cheapest_ratio"].samples == (2.5, 1.75)
     assert found["client_call_ns"].samples == (200, 400)
     assert "statsd 700 ns" in found["client_call_ns"].baseline

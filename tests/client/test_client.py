@@ -268,10 +268,19 @@ def test_children_forked_under_load_do_not_hang() -> None:
     assert hung == 0
 
 
-def test_a_signal_handler_may_record() -> None:
-    made = client()
-    counter = made.counter("c")
-    before = signal.signal(signal.SIGALRM, lambda *_: counter.add(1))
+def test_a_signal_handler_may_record_and_nothing_is_lost_or_doubled() -> None:
+    transport = MemoryTransport()
+    made = client(transport)
+    counter, gauge = made.counter("c"), made.gauge("g")
+    signals = 0
+
+    def signalled(*unused: object) -> None:
+        nonlocal signals
+        signals += 1
+        counter.add(1)
+        gauge.set(1.0)
+
+    before = signal.signal(signal.SIGALRM, signalled)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
         for _ in range(200_000):
@@ -279,6 +288,8 @@ def test_a_signal_handler_may_record() -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    assert made.flush(1)
+    assert made.flush(5)
     assert made.stats.refused == {}
+    assert signals > 10
+    assert sum(values(transport)) == 200_000 + 2 * signals
     made.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tocsin import Client, MemoryTransport, limits
+from tocsin.recorder import FOLD
 
 PLAIN = [0.0, -1.5, limits.VALUE_BOUND / 2]
 ODD: list[object] = [1, True, float("nan"), float("inf"), -limits.VALUE_BOUND, "x", None, 1j, object(), [1.0]]
@@ -40,10 +41,33 @@ def test_both_paths_of_a_counter_agree(amount: float) -> None:
     tally = slow._recorder.tallies
     slow.counter("c")
     slow._recorder.add(tally[0], amount, None)
+    fast._recorder.fold(fast._recorder.tallies[0])
     assert fast._recorder.tallies[0].pending == tally[0].pending
     assert fast._recorder.refused == slow._recorder.refused
     fast.close()
     slow.close()
+
+
+def test_amounts_are_added_up_before_they_are_many() -> None:
+    made = client()
+    counter = made.counter("c")
+    for _ in range(10 * FOLD):
+        counter.add(2)
+    (tally,) = made._recorder.tallies
+    assert len(tally.amounts) <= FOLD
+    made._recorder.fold(tally)
+    assert (tally.pending, tally.amounts) == (20.0 * FOLD, [])
+    made.close()
+
+
+def test_amounts_beyond_the_bound_together_are_sent_in_parts() -> None:
+    made = client()
+    half = limits.VALUE_BOUND / 2
+    for _ in range(3):
+        made.counter("c").add(half)
+    made._recorder.close_tallies()
+    assert [row[2] for row in made._recorder.rows] == [half, half, half]
+    made.close()
 
 
 def test_the_fast_path_wakes_the_pump_when_a_batch_is_full() -> None:

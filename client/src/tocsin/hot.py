@@ -10,7 +10,7 @@ from __future__ import annotations
 from time import monotonic_ns
 
 from tocsin import limits, trace
-from tocsin.recorder import BAD, GOOD, NO_OUTCOME, Recorder, Tally
+from tocsin.recorder import BAD, FOLD, GOOD, NO_OUTCOME, Recorder, Tally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,16 +51,19 @@ _BOUND = limits.VALUE_BOUND
 
 def adding(recorder: Recorder, tally: Tally) -> Add:
     """For a counter."""
-    slow = recorder.add
+    amounts, append, slow = tally.amounts, tally.amounts.append, recorder.add
 
     def add(amount: float = 1, time_ms: int | None = None) -> None:
-        if time_ms is None and (type(amount) is int or type(amount) is float) and recorder.room:
-            with recorder.lock:
-                total = tally.pending + amount
-                if amount >= 0 and total < _BOUND:
-                    tally.pending = total
-                    return
-        slow(tally, amount, time_ms)
+        if (
+            time_ms is None
+            and (type(amount) is int or type(amount) is float)
+            and 0 <= amount < _BOUND
+            and len(amounts) < FOLD
+            and recorder.room
+        ):
+            append(amount)
+        else:
+            slow(tally, amount, time_ms)
 
     return add
 

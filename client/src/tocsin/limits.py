@@ -29,10 +29,10 @@ MAX_SERIES = 2_000  # distinct series of one client; the rest folds into the ove
 STICKY_SERIES = 128  # a batch's series table is reused, unchanged, up to this size: the decoder knows its bytes
 
 # Bounds of the spool.
-SEGMENT_BYTES = 2 * 1_048_576  # of one file
-GROUP_BYTES = 1_048_576  # encoded batches that are written before one sync
+SEGMENT_BYTES = 4 * 1_048_576  # of one file
+GROUP_BYTES = 4 * 1_048_576  # encoded batches that are written before one sync
 SPOOL_BYTES = 256 * 1_048_576  # on the disk, what earlier runs left included
-SPOOL_BYTES_MIN = 8 * 1_048_576
+SPOOL_BYTES_MIN = 16 * 1_048_576
 SPOOL_AGE = 7 * 86_400.0  # seconds; older batches are dropped
 CLOCK_WAS_SET_MS = 1_577_836_800_000  # 2020: a wall clock before it was never set, and says nothing about age
 

@@ -20,6 +20,7 @@ from tocsin.clock import Anchor
 Row = tuple[int, int, float, int, bytes]
 
 BAD, GOOD, NO_OUTCOME = 0, 1, 2
+FOLD = 1_000  # amounts of a counter that are kept before they are added up
 NO_ROOM = -1  # below every length: sends each call down the slow path
 
 _BOUND = limits.VALUE_BOUND
@@ -32,12 +33,13 @@ def fault(value: float) -> str:
 
 
 class Tally:
-    """The running sum of one counter series between two flushes."""
+    """The running sum of one counter series between two flushes: amounts that are good, and what was added up of them."""
 
-    __slots__ = ("pending", "series")
+    __slots__ = ("amounts", "pending", "series")
 
     def __init__(self, series: int) -> None:
         self.series = series
+        self.amounts: list[float] = []
         self.pending = 0.0
 
 
@@ -88,6 +90,7 @@ class Recorder:
         self.soon = NO_ROOM
         self.tallies: list[Tally] = getattr(self, "tallies", [])
         for tally in self.tallies:
+            tally.amounts.clear()
             tally.pending = 0.0
 
     def put(self, series: int, value: float, outcome: int, time_ms: int | None, trace_id: bytes | str | None) -> None:
@@ -122,16 +125,32 @@ class Recorder:
             elif time_ms is not None:
                 self.put(tally.series, amount, NO_OUTCOME, time_ms, None)
             elif self.room or self.make_room():
-                amount = float(amount)
-                with self.lock:
-                    total = tally.pending + amount
-                    if total < _BOUND:
-                        tally.pending = total
-                        return
-                    tally.pending = amount
-                self.put(tally.series, total - amount, NO_OUTCOME, None, None)
+                self.fold(tally)
+                self._grow(tally, float(amount))
         except Exception:  # noqa: BLE001 - as in put
             self.refuse("type")
+
+    def fold(self, tally: Tally) -> None:
+        """Add up the amounts of a counter."""
+        amounts = tally.amounts
+        with self.lock:
+            count = len(amounts)
+            taken = amounts[:count]  # no call stands between these two: a signal cannot come between them
+            del amounts[:count]
+        if taken:
+            total = float(sum(taken))
+            for amount in (total,) if total < _BOUND else taken:
+                self._grow(tally, float(amount))
+
+    def _grow(self, tally: Tally, amount: float) -> None:
+        """Add to the sum; what it cannot take in goes as a measurement of its own."""
+        with self.lock:
+            total = tally.pending + amount
+            if total < _BOUND:
+                tally.pending = total
+                return
+            tally.pending = amount
+        self.put(tally.series, total - amount, NO_OUTCOME, None, None)
 
     def trace(self, trace_id: bytes | str) -> bytes:
         """16 bytes of trace id from bytes or hex; an unusable one is counted and left out, its measurement stays."""
@@ -192,6 +211,7 @@ class Recorder:
         """Turn the counters' pending sums into rows, timed now."""
         time_ms = self.anchor.wall_ms()
         for tally in list(self.tallies):
+            self.fold(tally)
             if tally.pending:
                 with self.lock:
                     amount, tally.pending = tally.pending, 0.0
