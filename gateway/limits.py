@@ -75,5 +75,6 @@ TURN_POINTS: Final = 256  # converted before others get a turn
 
 # -- what is remembered
 
-STREAMS: Final = 200_000  # last points of cumulative OTLP streams
+KINDS: Final = 10_000  # types of Prometheus metric families, of one tenant
+STREAMS: Final = 200_000  # last points of cumulative streams, by protocol
 RECENT_RECORDS: Final = 1 << 16  # acknowledged ones, to know a repeat

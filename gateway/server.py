@@ -28,6 +28,7 @@ from gateway.keys import Keys
 from gateway.limits import HANDSHAKE_S
 from gateway.memory import Budget
 from gateway.quotas import Quotas, Rates
+from gateway.remotewrite import route as write
 from gateway.settings import Settings
 from gateway.telemetry import PATH, Telemetry
 
@@ -57,6 +58,7 @@ class Gateway:
         settings = self.settings
         intake = Intake(self.delivery, quotas(settings), lambda: self.budget.share, self._watched)
         routes = {PATH: Route("POST", Telemetry(intake, self.budget), browsers=True)}
+        routes[write.PATH] = Route("POST", write.Write(intake, self.budget))
         routes |= otlp_routes(intake, self.budget)
         who = self._credentials
         public = Door(routes, who, AccessLog(settings.access_log), who.knows_origin)

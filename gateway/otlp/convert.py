@@ -8,48 +8,30 @@ which the credentials allow.
 from __future__ import annotations
 
 import asyncio
-import collections
-import dataclasses
-from collections.abc import Hashable
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import ResourceMetrics
 
+from gateway.cumulative import Point, Streams
+from gateway.foreign import Gathered, Unfit
 from gateway.identity import Identity
 from gateway.limits import TURN_POINTS
 from gateway.otlp.attributes import resource_of, source_of, texts_of
-from gateway.otlp.cumulative import Point, Streams
-from gateway.otlp.points import Context, Unfit, points_of, values_of
-from gateway.otlp.rows import Framed, Rows
+from gateway.otlp.points import Context, points_of, values_of
+from gateway.rows import Rows
 
-_TOLD = 3  # reasons that fit into one sentence
 _NS_PER_MS = 1_000_000
 
 
-@dataclasses.dataclass(slots=True)
-class Converted:
-    """What came out of a request."""
-
-    framed: list[Framed] = dataclasses.field(default_factory=list)
-    rejected: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    proposed: dict[Hashable, Point] = dataclasses.field(default_factory=dict)
-
-    def told(self) -> str:
-        """The reasons, for the sender."""
-        common = self.rejected.most_common(_TOLD)
-        rest = len(self.rejected) - len(common)
-        return "; ".join(f"{reason} ({count})" for reason, count in common) + (f"; {rest} more reasons" if rest else "")
-
-
-async def converted(request: ExportMetricsServiceRequest, identity: Identity, streams: Streams) -> Converted:
+async def converted(request: ExportMetricsServiceRequest, identity: Identity, streams: Streams) -> Gathered:
     """All of a request; others get their turn in between."""
-    out = Converted()
+    out = Gathered()
     for found in request.resource_metrics:
         await _resource(found, identity, streams, out)
     return out
 
 
-async def _resource(found: ResourceMetrics, identity: Identity, streams: Streams, out: Converted) -> None:
+async def _resource(found: ResourceMetrics, identity: Identity, streams: Streams, out: Gathered) -> None:
     texts = texts_of(found.resource.attributes)
     source, resource = source_of(texts, identity), resource_of(texts)
     labels = {"service", "version", "environment", "region"}

@@ -23,10 +23,12 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     NumberDataPoint,
 )
 
+from gateway.cumulative import Bucket, Counts, Point, Streams
+from gateway.foreign import Unfit, series_of
 from gateway.limits import HISTOGRAM_BUCKETS, HISTOGRAM_VALUES
 from gateway.otlp.attributes import texts_of
-from gateway.otlp.cumulative import Bucket, Counts, Point, Streams
 from gateway.otlp.spread import buckets_of, spread
+from gateway.rows import Series
 from schemas import limits
 from schemas.records import MeasureKind
 
@@ -38,20 +40,6 @@ _SCALE_MOST: Final = 20
 
 AnyPoint = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint
 Exemplars = list[tuple[int, bytes]]
-
-
-class Unfit(Exception):
-    """This point has no place in our telemetry: the words are for its sender"""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Series:
-    """What a series is, hashable."""
-
-    metric: str
-    kind: MeasureKind
-    unit: str
-    labels: tuple[tuple[str, str], ...]
 
 
 @dataclasses.dataclass(slots=True)
@@ -92,20 +80,9 @@ def values_of(
     return _histogram(metric, which, point, context)
 
 
-def series_of(metric: Metric, kind: MeasureKind, point: AnyPoint, context: Context) -> Series:
-    """The series, within the limits. Raises Unfit."""
-    labels = texts_of(point.attributes)
-    unit = metric.unit or "1"
-    if not 0 < len(metric.name) <= limits.METRIC_CHARS or len(unit) > limits.UNIT_CHARS:
-        raise Unfit(f"a metric's name has 1 to {limits.METRIC_CHARS} characters, its unit {limits.UNIT_CHARS} at most")
-    if len(labels.keys() | context.resource_labels) > limits.LABELS:
-        raise Unfit(f"more than {limits.LABELS} labels, those of the resource included")
-    for key, value in labels.items():
-        if len(key) > limits.LABEL_KEY_CHARS or len(value) > limits.LABEL_VALUE_CHARS:
-            raise Unfit(
-                f"label {key[:40]!r} is too long: {limits.LABEL_KEY_CHARS} and {limits.LABEL_VALUE_CHARS} characters"
-            )
-    return Series(metric.name, kind, unit, tuple(sorted(labels.items())))
+def _series(metric: Metric, kind: MeasureKind, point: AnyPoint, context: Context) -> Series:
+    """Raises Unfit."""
+    return series_of(metric.name, kind, metric.unit or "1", texts_of(point.attributes), context.resource_labels)
 
 
 def _number(
@@ -123,7 +100,7 @@ def _number(
     if not abs(value) < limits.VALUE_BOUND:
         raise Unfit("a value is too large")
     traces = [one.trace_id for one in point.exemplars if len(one.trace_id) == limits.TRACE_BYTES]
-    return series_of(metric, kind, point, context), [value], [(0, traces[-1])] if traces else []
+    return _series(metric, kind, point, context), [value], [(0, traces[-1])] if traces else []
 
 
 def _summed(metric: Metric, point: NumberDataPoint, value: float, context: Context) -> tuple[MeasureKind, float | None]:
@@ -139,7 +116,7 @@ def _summed(metric: Metric, point: NumberDataPoint, value: float, context: Conte
         raise Unfit("a sum that cannot fall is below zero")
     if how == DELTA:
         return MeasureKind.COUNTER, value
-    series = series_of(metric, MeasureKind.COUNTER, point, context)
+    series = _series(metric, MeasureKind.COUNTER, point, context)
     added = context.increase(series, Point(point.start_time_unix_nano, point.time_unix_nano, value))
     return MeasureKind.COUNTER, None if added is None else added.total
 
@@ -147,7 +124,7 @@ def _summed(metric: Metric, point: NumberDataPoint, value: float, context: Conte
 def _histogram(
     metric: Metric, which: str, point: HistogramDataPoint | ExponentialHistogramDataPoint, context: Context
 ) -> tuple[Series, list[float], Exemplars] | None:
-    series = series_of(metric, MeasureKind.HISTOGRAM, point, context)
+    series = _series(metric, MeasureKind.HISTOGRAM, point, context)
     how = getattr(metric, which).aggregation_temporality
     if how not in (DELTA, CUMULATIVE):
         raise Unfit("a histogram needs its temporality")

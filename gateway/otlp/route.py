@@ -17,16 +17,15 @@ from aiohttp import web
 from gateway import selfmetrics
 from gateway.answers import refusal_answer
 from gateway.body import body_of
+from gateway.cumulative import Streams
 from gateway.identity import Identity
 from gateway.intake import Intake
 from gateway.limits import JSON_BYTES, OTLP_BYTES
 from gateway.memory import Budget, Share
-from gateway.otlp.convert import Converted, converted
-from gateway.otlp.cumulative import Streams
+from gateway.otlp.convert import converted
 from gateway.otlp.wire import JSON, KINDS, PROTOBUF, request_of, response, status
 from gateway.recent import Recent
 from gateway.refusal import Refusal
-from gateway.verdicts import REJECTED, RETRY, Verdict
 
 PATH = "/v1/metrics"
 
@@ -59,25 +58,11 @@ class Metrics:
             turn = self._turns.setdefault(identity.tenant, asyncio.Lock())
             async with turn:  # two requests of one stream must not both count from the same last point
                 found = await converted(request_of(body, kind), identity, self._streams)
-                await self._store(found, identity)
+                await found.stored(self._intake, identity)
+                selfmetrics.MEMORY.set(self._budget.used)
                 self._streams.keep(found.proposed)
             self._recent.add(known)
         return _answer(found.rejected.total(), found.told(), kind)
-
-    async def _store(self, found: Converted, identity: Identity) -> None:
-        """Publish the records; what was not taken of them goes to the rejected. Raises Refusal where nothing was taken."""
-        verdicts = await self._intake.take(identity, [one.value for one in found.framed])
-        later = [verdict for verdict in verdicts if verdict.status == RETRY]
-        if later and len(later) == len(verdicts):
-            raise Refusal(429 if later[0].reason == "quota" else 503, later[0].reason, later[0].detail, _wait(later))
-        for one, verdict in zip(found.framed, verdicts, strict=True):
-            if verdict.status in (REJECTED, RETRY):  # a request that was stored in part must not be sent again
-                found.rejected[f"{verdict.reason}: {verdict.detail}"] += max(one.points, 1)
-        selfmetrics.MEMORY.set(self._budget.used)
-
-
-def _wait(later: list[Verdict]) -> int:
-    return max(verdict.retry_after_s for verdict in later)
 
 
 def _answer(rejected: int, message: str, kind: str) -> web.Response:

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.otlp.cumulative import Counts
+from gateway.cumulative import Counts
 
 _LEAST: Final = 1e-9  # a bucket is open at its lower edge
 

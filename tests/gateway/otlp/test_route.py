@@ -17,12 +17,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.metrics.v1.metrics_pb2 import NumberDataPoint
 
 from gateway.accesslog import AccessLog
+from gateway.cumulative import Streams
 from gateway.door import Door, Route, anybody
 from gateway.identity import ANYBODY
 from gateway.intake import Intake
 from gateway.memory import Budget
 from gateway.otlp.convert import converted
-from gateway.otlp.cumulative import Streams
 from gateway.otlp.route import PATH, Metrics, refused
 from gateway.otlp.wire import JSON, PROTOBUF, request_of, status
 from gateway.refusal import Refusal, busy

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.otlp.cumulative import Counts
+from gateway.cumulative import Counts
 from gateway.otlp.spread import buckets_of, spread
 
 BOUNDS = (0.005, 0.1, 0.3, 1.0, 2.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.otlp.cumulative import Counts, Point, Streams
+from gateway.cumulative import Counts, Point, Streams
 
 BEGAN = 100
 

@@ -9,16 +9,26 @@ from __future__ import annotations
 
 import dataclasses
 
-from gateway.otlp.points import Series
 from schemas.encoding import Producer, Resource, SeriesEntry, encode_batch
 from schemas.limits import BATCH_MEASUREMENTS, BATCH_SERIES
+from schemas.records import MeasureKind
 
 _SPAN_MS = 2**32
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Series:
+    """What a series is, hashable."""
+
+    metric: str
+    kind: MeasureKind
+    unit: str
+    labels: tuple[tuple[str, str], ...]
+
+
 @dataclasses.dataclass(slots=True)
 class Framed:
-    """A record, and how many OTLP points end in it."""
+    """A record, and how many points end in it."""
 
     value: bytes
     points: int
@@ -28,7 +38,7 @@ class Rows:
     """Of one (source, resource). `framed` has the records that are full; `close` adds the last one."""
 
     def __init__(self, source: str, resource: Resource) -> None:
-        self._producer = Producer(source, "otlp")
+        self._producer = Producer(source, "gateway")
         self._resource = resource
         self.framed: list[Framed] = []
         self._span = (0, 0)  # event times of the record, ms
