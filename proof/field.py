@@ -44,6 +44,7 @@ from streams import topics
 PARTITIONS = 4
 PATIENCE_S = 90.0
 ANSWER_S = 0.5
+BOOKS_MAX_S = 30.0
 UNACCOUNTED = "tocsin_unaccounted_events"
 SLOS = ROOT / "proof" / "slos"
 SETTINGS = {
@@ -241,6 +242,8 @@ class Field:
 
     def unaccounted(self) -> list[str]:
         """I5: what the workers themselves can't account for, by stage; and a worker that does not say."""
+        with contextlib.suppress(NotInTime):  # one that was started a moment ago holds nothing yet
+            self.until("books", lambda: all(UNACCOUNTED in self.metrics(name) for name in WORKERS), BOOKS_MAX_S)
         wrong, total = [], Metrics()
         for name in WORKERS:
             found = self.metrics(name)
