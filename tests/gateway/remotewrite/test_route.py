@@ -148,6 +148,8 @@ async def test_good_samples_are_stored_and_bad_ones_told(url, kept):
     )
     assert got.status == 400
     assert "names no source" in got.json()["detail"]
+    below = await write(url, v1((named("requests_total"), [(-5.0, 1_000)])))
+    assert (below.status, below.json()["detail"]) == (400, "a counter is below zero (1)")
     assert [row[2] for row in rows(kept)] == [1.0]
 
 
