@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tocsin import Client, InvalidOption, MemoryTransport
+from tocsin import Client, InvalidOption, MemoryTransport, lifecycle
 
 from demo.wire import Batch, read_batch
 from tests.client.emitter import read
@@ -130,6 +130,25 @@ def test_a_deadline_of_ones_own(tmp_path: Path) -> None:
     script = "c = client(transport='http://127.0.0.1:1', exit_deadline=0.1)\nc.gauge('g').set(1.0)\n"
     script += "began = time.monotonic(); print(c.close(), time.monotonic() - began < 1.0)\n"
     assert ended(start(script, tmp_path / "out")) == "False True\n"
+
+
+def test_clients_share_the_longest_of_their_deadlines_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, float] = {}
+    now = 100.0
+
+    def member(name: str, deadline: float, takes: float) -> lifecycle.Member:
+        def close(timeout: float) -> bool:
+            nonlocal now
+            given[name] = round(timeout, 6)
+            now += min(takes, timeout)
+            return True
+
+        return lifecycle.Member(close, close, None, lambda: None, deadline)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(lifecycle, "monotonic", lambda: now)
+    monkeypatch.setattr(lifecycle, "_members", [member("a", 2.0, 9.0), member("b", 3.0, 0.5), member("c", 3.0, 0.0)])
+    lifecycle._at_exit()
+    assert given == {"a": 2.0, "b": 1.0, "c": 0.5}
 
 
 @pytest.mark.parametrize("spool", [False, True])

@@ -4,54 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import resource
 from pathlib import Path
 
 import pytest
 from tocsin import Client, Full, MemoryTransport, OnResult, clock, limits
 from tocsin.disk import Disk
-from tocsin.encode import Batch
 from tocsin.lives import Lives
 from tocsin.pace import Pace
 from tocsin.spool import AGED, DAMAGED, DROP_OLDEST, FULL, NEWEST, OLDEST, REFUSE, Spool
 
 from demo.wire import read_batch
-from tests.client.tape import Tape, World
-
-MANY = 2**40
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def spool(root: Path, boot: str = "b1", disk: Disk | None = None, **options: object) -> Spool:
-    settled: dict[str, object] = {"most": MANY, "age": 1e9, "full": REFUSE, "order": OLDEST, **options}
-    settled.setdefault("pace", Pace(0.0, 0.0, lambda: 0.0))
-    return Spool(Lives(str(root), "car-1", disk or Disk()), boot, **settled)  # type: ignore[arg-type]
-
-
-def batch(sequence: int, size: int = 300) -> Batch:
-    chance = random.Random(sequence)
-    return Batch(sequence, 1 + sequence % 7, chance.randbytes(40), chance.randbytes(size))
-
-
-def drained(held: Spool, done: bool = True) -> list[Batch]:
-    found = []
-    while (one := held.next()) is not None:
-        found.append(one)
-        if done:
-            held.done(one)
-    return found
-
-
-def sequences(found: list[Batch]) -> list[int]:
-    return [one.sequence for one in found]
+from tests.client.spooled import MANY, Clock, batch, drained, sequences, spool
 
 
 def test_what_is_committed_comes_back_in_order_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -378,87 +342,3 @@ def test_while_the_disk_is_full_every_measurement_is_accounted_for(tmp_path: Pat
     stats = made.stats
     assert (stats.recorded, stats.spooled, stats.in_flight, stats.trouble) == (1_501, 1_501, 0, "Full: away")
     assert made.close(0)
-
-
-def recorded(root: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> Tape:
-    """A life with writes of all sizes, acknowledgements, segments that come and go, and a sync that fails."""
-    chance = random.Random(seed)
-    monkeypatch.setattr(limits, "SEGMENT_BYTES", 3_000)
-    tape, now = Tape(), Clock()
-    held = spool(root, disk=tape, now=now)
-    sequence, open_ones = 0, []
-    for turn in range(25):
-        group = [batch(sequence + more, chance.randrange(1, 1_500)) for more in range(chance.randrange(1, 5))]
-        sequence += len(group)
-        held.add(group)
-        if turn == 12:
-            sync = tape.sync
-            tape.sync = lambda descriptor: (_ for _ in ()).throw(OSError("sync failed"))  # type: ignore[method-assign]
-            assert held.commit() == 0
-            tape.sync = sync  # type: ignore[method-assign]
-            now.now += limits.DISK_RETRY
-        assert held.commit() == sum(one.rows for one in group)
-        for one in group:
-            tape.note("promise", one)
-        while chance.random() < 0.8 and (one_more := held.next()) is not None:
-            open_ones.append(one_more)
-        while open_ones and chance.random() < 0.7:
-            finished = open_ones.pop(chance.randrange(len(open_ones)))
-            tape.note("done", finished.sequence)
-            held.done(finished)
-    return tape
-
-
-def judge(root: Path, promised: dict[int, Batch], done: set[int]) -> None:
-    """Everything promised and not done is there, whole; nothing is there that was never written."""
-    after = spool(root, "after")
-    found = {one.sequence: one for one in drained(after)}
-    assert promised.keys() - done <= found.keys()
-    for sequence, one in found.items():
-        if sequence in promised:
-            assert (one.top, one.tail, one.rows) == (
-                promised[sequence].top, promised[sequence].tail, promised[sequence].rows,
-            )  # fmt: skip
-    after.close()
-
-
-def every_prefix(tmp_path: Path, tape: Tape, root: str, seed: int) -> int:
-    world, promised, done = World(), dict[int, Batch](), set[int]()
-    judged = 0
-    for number, step in enumerate(tape.steps):
-        if step[0] == "promise":
-            assert isinstance(step[2], Batch)
-            promised[step[2].sequence] = step[2]
-        elif step[0] == "done":
-            done.add(int(str(step[2])))
-        else:
-            world.apply(step)
-        for kind in range(4):
-            target = tmp_path / f"{number}-{kind}"
-            target.mkdir()
-            chance = random.Random(seed * 1_000_003 + number * 4 + kind) if kind > 1 else None
-            world.leave(target, root, chance, everything=kind == 1)
-            judge(target, promised, done)
-            judged += 1
-    return judged
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_no_crash_at_any_step_loses_what_was_promised(
-    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Writes and syncs are recorded; of every prefix, four states that a crash may leave are read by a new life."""
-    root = tmp_path / "root"
-    tape = recorded(root, seed, monkeypatch)
-    assert every_prefix(tmp_path, tape, str(root), seed) > 400
-
-
-@pytest.mark.parametrize("left_out", ["sync", "sync_folder"])
-def test_the_crash_test_sees_a_sync_that_is_left_out(
-    tmp_path: Path, left_out: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = tmp_path / "root"
-    tape = recorded(root, 1, monkeypatch)
-    tape.steps = [step for step in tape.steps if step[0] != left_out]
-    with pytest.raises(AssertionError):
-        every_prefix(tmp_path, tape, str(root), 1)

@@ -121,7 +121,9 @@ class Client:
         )  # fmt: skip
         if settled["sigterm"]:
             lifecycle.on_sigterm()
-        lifecycle.join(lifecycle.Member(self.close, self.commit, self._pump, self._start_afresh))
+        lifecycle.join(
+            lifecycle.Member(self.close, self.commit, self._pump, self._start_afresh, settled["exit_deadline"])
+        )
 
     def counter(self, name: str, /, unit: str = "1", **labels: object) -> Counter:
         """The counter of that name, unit and labels. Raises InvalidName, InvalidLabel."""

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 class Member:
-    """One open client, as exit and fork see it. `close` and `commit` take a deadline in seconds."""
+    """One open client, as exit and fork see it. `close` and `commit` take a deadline in seconds, `deadline` is its own."""
 
-    __slots__ = ("close", "commit", "pump", "start_afresh")
+    __slots__ = ("close", "commit", "deadline", "pump", "start_afresh")
 
     def __init__(
         self,
@@ -35,11 +35,13 @@ class Member:
         commit: Callable[[float], bool],
         pump: Pump,
         start_afresh: Callable[[], None],
+        deadline: float,
     ) -> None:
         self.close = close
         self.commit = commit
         self.pump = pump
         self.start_afresh = start_afresh
+        self.deadline = deadline
 
 
 _members: list[Member] = []
@@ -59,9 +61,11 @@ def leave(pump: Pump) -> None:
 
 
 def _at_exit() -> None:
-    deadline = monotonic() + limits.EXIT_DEADLINE
-    for member in _members.copy():
-        member.close(max(0.0, deadline - monotonic()))
+    """Close all, together within the longest of their deadlines."""
+    members = _members.copy()
+    end = monotonic() + max((member.deadline for member in members), default=0.0)
+    for member in members:
+        member.close(min(member.deadline, max(0.0, end - monotonic())))
 
 
 def _before_fork() -> None:
