@@ -226,4 +226,4 @@ def test_what_incidents_asked_for_is_settled_or_waits_and_what_vanishes_is_unacc
     assert world.step.unaccounted == 1
     assert b'tocsin_unaccounted_events{partition="0",stage="notify"} 1.0' in selfmetrics.exposition()
     world.step.close()
-    assert b'stage="notify"} 1.0' not in selfmetrics.exposition()
+    assert b'tocsin_unaccounted_events{partition="0",stage="notify"}' not in selfmetrics.exposition()
