@@ -41,11 +41,21 @@ class Driver:
     def __init__(self, process: subprocess.Popen[str], bootstrap: str) -> None:
         self._process, self._bootstrap = process, bootstrap
         self.lines: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
-        for line in self._process.stdout:
-            self.lines.append(line.rstrip("\n"))
+        with self._process.stdout as lines:
+            for line in lines:
+                self.lines.append(line.rstrip("\n"))
+
+    def end(self) -> None:
+        """SIGKILL, and wait until all that it said is read."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
 
     def _said(self, *words: str, since: int = 0) -> bool:
         if self._process.poll() is not None:
@@ -98,8 +108,8 @@ def driver(bootstrap: str, keys: int, records: int, seconds: int) -> Iterator[Dr
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
+        driver = Driver(process, bootstrap)
         try:
-            yield Driver(process, bootstrap)
+            yield driver
         finally:
-            process.kill()
-            process.wait()
+            driver.end()
