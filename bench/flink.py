@@ -8,18 +8,14 @@ checkpoints are the same code. It refuses the time of a run whose results are no
 from __future__ import annotations
 
 import pathlib
-import statistics
 import tempfile
-import time
 
 from bench import jvm
-from bench.comparison import RATE, SERIES, Run, Say, ours
-from bench.kstreams import SHARED, THREADS, measured
+from bench.comparison import Run, Say, ours
+from bench.kstreams import SHARED, THREADS, beside, measured, published
 from bench.peer import Peer
 from bench.results import Figure
 from bench.rig import ROOT, Rig
-from bench.truth import all_rows, windows
-from bench.workloads import Load, publish
 
 FLINK, CONNECTOR = "2.2.0", "5.0.0-2.2"
 SOURCES = (SHARED, ROOT / "bench" / "peers" / "flink")
@@ -45,12 +41,7 @@ def peer(classes: pathlib.Path) -> Peer:
 
 def compare(rig: Rig, measurements: int, runs: int, say: Say) -> list[Figure]:
     """Ours and Flink, interleaved."""
-    load = Load(measurements, SERIES, RATE, keyed=True)
-    rig.fresh(keep_telemetry=False)
-    end_ms = time.time_ns() // 1_000_000
-    publish(rig.bootstrap, load, end_ms)
-    truth = windows(all_rows(load, end_ms))
-    say(f"flink: {measurements:,} events published, of {SERIES:,} series, keyed by series")
+    load, truth = published(rig, "flink", measurements, say)
     mine: list[Run] = []
     theirs: list[Run] = []
     with tempfile.TemporaryDirectory(prefix="tocsin-classes-") as folder:
@@ -64,19 +55,9 @@ def compare(rig: Rig, measurements: int, runs: int, say: Say) -> list[Figure]:
 
 
 def figures(mine: list[Run], theirs: list[Run]) -> list[Figure]:
-    """Of all runs; ratios are of runs beside each other."""
-    ratio = tuple(us.per_s / them.per_s for us, them in zip(mine, theirs, strict=True))
-    cost = tuple(us.cpu_us / them.cpu_us for us, them in zip(mine, theirs, strict=True))
-    medians = tuple(statistics.median(run.per_s for run in each) for each in (mine, theirs))
+    """Of all runs."""
     told = (
-        f"{medians[0]:,.0f} events/s against {medians[1]:,.0f} of Flink {FLINK}, embedded cluster, parallelism {THREADS}, "
-        f"state on the heap, a checkpoint each second, warmed by a pass through the topic; {SERIES:,} series, all results "
-        f"checked"
+        f"Flink {FLINK}, embedded cluster, parallelism {THREADS}, state on the heap, a checkpoint each second, warmed by a pass "
+        f"through the topic"
     )
-    return [
-        Figure("single_vs_flink_ratio", "x", ratio, "", told),
-        Figure("single_events_per_s_flink", "events/s", tuple(run.per_s for run in theirs), "", told),
-        Figure("single_cpu_us_flink", "us/event", tuple(run.cpu_us for run in theirs), "", "process tree"),
-        Figure("single_peak_rss_mb_flink", "MB", tuple(run.peak_mb for run in theirs), "", "process tree"),
-        Figure("single_cpu_vs_flink_ratio", "x", cost, "", "processor time an event, ours against theirs"),
-    ]
+    return beside("flink", "", mine, theirs, told)

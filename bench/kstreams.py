@@ -83,14 +83,20 @@ def judged(rig: Rig, run: Running, truth: Mapping[Window, Cell], events: int) ->
         reader.close()
 
 
-def compare(rig: Rig, measurements: int, runs: int, say: Say) -> list[Figure]:
-    """Ours and both guarantees, interleaved."""
+def published(rig: Rig, name: str, measurements: int, say: Say) -> tuple[Load, dict[Window, Cell]]:
+    """What an engine in Java is measured on, and every window of it."""
     load = Load(measurements, SERIES, RATE, keyed=True)
     rig.fresh(keep_telemetry=False)
     end_ms = time.time_ns() // 1_000_000
     publish(rig.bootstrap, load, end_ms)
     truth = windows(all_rows(load, end_ms))
-    say(f"kstreams: {measurements:,} events published, of {SERIES:,} series, keyed by series")
+    say(f"{name}: {measurements:,} events published, of {SERIES:,} series, keyed by series")
+    return load, truth
+
+
+def compare(rig: Rig, measurements: int, runs: int, say: Say) -> list[Figure]:
+    """Ours and both guarantees, interleaved."""
+    load, truth = published(rig, "kstreams", measurements, say)
     found: dict[str, list[Run]] = {name: [] for name in ("tocsin", *GUARANTEES)}
     with tempfile.TemporaryDirectory(prefix="tocsin-classes-") as folder:
         engine = peer(pathlib.Path(folder))
@@ -103,24 +109,25 @@ def compare(rig: Rig, measurements: int, runs: int, say: Say) -> list[Figure]:
     return figures(found)
 
 
+def beside(name: str, goal: str, mine: Sequence[Run], theirs: Sequence[Run], told: str) -> list[Figure]:
+    """Of one engine's runs; ratios are of runs beside each other. `told`: what is said after the two medians."""
+    ratio = tuple(us.per_s / them.per_s for us, them in zip(mine, theirs, strict=True))
+    cost = tuple(us.cpu_us / them.cpu_us for us, them in zip(mine, theirs, strict=True))
+    medians = tuple(statistics.median(run.per_s for run in each) for each in (mine, theirs))
+    told = f"{medians[0]:,.0f} events/s against {medians[1]:,.0f} of {told}; {SERIES:,} series, all results checked"
+    return [
+        Figure(f"single_vs_{name}_ratio", "x", ratio, goal, told),
+        Figure(f"single_events_per_s_{name}", "events/s", tuple(run.per_s for run in theirs), "", told),
+        Figure(f"single_cpu_us_{name}", "us/event", tuple(run.cpu_us for run in theirs), "", "process tree"),
+        Figure(f"single_peak_rss_mb_{name}", "MB", tuple(run.peak_mb for run in theirs), "", "process tree"),
+        Figure(f"single_cpu_vs_{name}_ratio", "x", cost, "", "processor time an event, ours against theirs"),
+    ]
+
+
 def figures(found: Mapping[str, Sequence[Run]]) -> list[Figure]:
-    """Of all runs; ratios are of runs beside each other."""
-    mine = found["tocsin"]
+    """Of all runs."""
     answers = []
     for guarantee, (name, goal) in GUARANTEES.items():
-        runs = found[guarantee]
-        ratio = tuple(us.per_s / them.per_s for us, them in zip(mine, runs, strict=True))
-        cost = tuple(us.cpu_us / them.cpu_us for us, them in zip(mine, runs, strict=True))
-        medians = tuple(statistics.median(run.per_s for run in each) for each in (mine, runs))
-        told = (
-            f"{medians[0]:,.0f} events/s against {medians[1]:,.0f} of Kafka Streams {jvm.KAFKA}, {THREADS} threads, "
-            f"{guarantee}, commit each second, warmed by a pass through the topic; {SERIES:,} series, all results checked"
-        )
-        answers += [
-            Figure(f"single_vs_{name}_ratio", "x", ratio, goal, told),
-            Figure(f"single_events_per_s_{name}", "events/s", tuple(run.per_s for run in runs), "", told),
-            Figure(f"single_cpu_us_{name}", "us/event", tuple(run.cpu_us for run in runs), "", "process tree"),
-            Figure(f"single_peak_rss_mb_{name}", "MB", tuple(run.peak_mb for run in runs), "", "process tree"),
-            Figure(f"single_cpu_vs_{name}_ratio", "x", cost, "", "processor time an event, ours against theirs"),
-        ]
+        told = f"Kafka Streams {jvm.KAFKA}, {THREADS} threads, {guarantee}, commit each second, warmed by a pass through the topic"
+        answers += beside(name, goal, found["tocsin"], found[guarantee], told)
     return answers
