@@ -11,11 +11,12 @@ import pathlib
 import tempfile
 
 from bench import jvm
-from bench.comparison import Run, Say, ours
+from bench.comparison import RATE, SERIES, Run, Say, ours
 from bench.kstreams import SHARED, THREADS, beside, measured, published
 from bench.peer import Peer
 from bench.results import Figure
 from bench.rig import ROOT, Rig
+from bench.workloads import Load
 
 FLINK, CONNECTOR = "2.2.0", "5.0.0-2.2"
 SOURCES = (SHARED, ROOT / "bench" / "peers" / "flink")
@@ -32,16 +33,17 @@ HEAP_MB = 1_536
 GUARANTEE = "checkpoints, results at least once"
 
 
-def peer(classes: pathlib.Path) -> Peer:
+def peer(classes: pathlib.Path, heap_mb: int = HEAP_MB) -> Peer:
     """The program, compiled into `classes`."""
     path = jvm.compiled(SOURCES, WANTED, classes)
-    program, *words = jvm.command(path, HEAP_MB, "FlinkWindows", opened=OPENED)
+    program, *words = jvm.command(path, heap_mb, "FlinkWindows", opened=OPENED)
     return Peer("flink", tuple(words), program=program)
 
 
 def compare(rig: Rig, measurements: int, runs: int, say: Say) -> list[Figure]:
     """Ours and Flink, interleaved."""
-    load, truth = published(rig, "flink", measurements, say)
+    load = Load(measurements, SERIES, RATE, keyed=True)
+    truth = published(rig, "flink", load, say)
     mine: list[Run] = []
     theirs: list[Run] = []
     with tempfile.TemporaryDirectory(prefix="tocsin-classes-") as folder:

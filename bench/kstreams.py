@@ -83,20 +83,20 @@ def judged(rig: Rig, run: Running, truth: Mapping[Window, Cell], events: int) ->
         reader.close()
 
 
-def published(rig: Rig, name: str, measurements: int, say: Say) -> tuple[Load, dict[Window, Cell]]:
-    """What an engine in Java is measured on, and every window of it."""
-    load = Load(measurements, SERIES, RATE, keyed=True)
+def published(rig: Rig, name: str, load: Load, say: Say) -> dict[Window, Cell]:
+    """What an engine in Java is measured on is published; every window of it."""
     rig.fresh(keep_telemetry=False)
     end_ms = time.time_ns() // 1_000_000
     publish(rig.bootstrap, load, end_ms)
     truth = windows(all_rows(load, end_ms))
-    say(f"{name}: {measurements:,} events published, of {SERIES:,} series, keyed by series")
-    return load, truth
+    say(f"{name}: {load.measurements:,} events published, of {load.series:,} series, keyed by series")
+    return truth
 
 
 def compare(rig: Rig, measurements: int, runs: int, say: Say) -> list[Figure]:
     """Ours and both guarantees, interleaved."""
-    load, truth = published(rig, "kstreams", measurements, say)
+    load = Load(measurements, SERIES, RATE, keyed=True)
+    truth = published(rig, "kstreams", load, say)
     found: dict[str, list[Run]] = {name: [] for name in ("tocsin", *GUARANTEES)}
     with tempfile.TemporaryDirectory(prefix="tocsin-classes-") as folder:
         engine = peer(pathlib.Path(folder))

@@ -12,7 +12,20 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping
 
-from bench import arrays, client, comparison, detection, flink, kstreams, paging, pair, recovery, shapes, takeover
+from bench import (
+    arrays,
+    bigger,
+    client,
+    comparison,
+    detection,
+    flink,
+    kstreams,
+    paging,
+    pair,
+    recovery,
+    shapes,
+    takeover,
+)
 from bench.generator import Pace
 from bench.results import Figure
 from bench.rig import Rig
@@ -178,6 +191,16 @@ def two_workers(rig: Rig, size: Size, say: Say) -> list[Figure]:
     return pair.pair(rig, size.many, size.runs, say)
 
 
+def million_beside(rig: Rig, size: Size, say: Say) -> list[Figure]:
+    """A million series, beside the peers in Java."""
+    return bigger.million(rig, size.runs, say)
+
+
+def two_beside(rig: Rig, size: Size, say: Say) -> list[Figure]:
+    """Two workers, beside the peers in Java."""
+    return bigger.two(rig, size.many, size.runs, say)
+
+
 PARTS: Mapping[str, Callable[[Rig, Size, Say], list[Figure]]] = {
     "singles": singles,
     "peers": peers,
@@ -187,6 +210,8 @@ PARTS: Mapping[str, Callable[[Rig, Size, Say], list[Figure]]] = {
     "shapes": shape,
     "million": million,
     "pair": two_workers,
+    "million-peers": million_beside,
+    "pair-peers": two_beside,
     "pages": page_times,
     "takeover": take_overs,
     "recovery": recoveries,

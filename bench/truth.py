@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bench.outcome import WrongOutcome
 from bench.peers.work import HISTOGRAM_SCALE, WINDOW_MS
-from bench.workloads import PARTITIONS, Load, Rows, key_of, rows
+from bench.workloads import PARTITIONS, Load, Rows, first_sight, key_of, rows, warm_up_ms
 
 SUM_DIGITS = 1e-9
 QUIET_S = 1.0
@@ -30,8 +30,9 @@ Cell = dict[str, object]
 
 
 def all_rows(load: Load, end_ms: int) -> Rows:
-    """Every row of a load, as one."""
-    blocks = list(rows(load, end_ms))
+    """Every row of a load, as one, its warm-up first."""
+    first = first_sight(load.series, warm_up_ms(load, end_ms)) if load.warm_up else ()
+    blocks = [*first, *rows(load, end_ms)]
     names = [field.name for field in dataclasses.fields(Rows)]
     return Rows(**{name: np.concatenate([getattr(block, name) for block in blocks]) for name in names})
 

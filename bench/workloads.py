@@ -35,6 +35,7 @@ RESOURCE = Resource(service="shop", version="1.0", environment="bench", region="
 FLUSH_S = 120
 DISORDER_MS = 4_000  # an event out of order is at most so old: less than the lateness that is allowed
 HOT_SERIES = 0
+WARM_UP_VALUE = 20.0
 WARM_UP_BEFORE_MS = 20_000  # a pane and the lateness: every stage has met the series before the time counts
 
 
@@ -185,18 +186,33 @@ def keys_of(series: int) -> list[bytes]:
     return [key_of(number).encode() for number in range(series)]
 
 
-def warm_up(publisher: Publisher, singles: Singles, series: int, time_ms: int, keys: Sequence[bytes] = ()) -> int:
-    """Each series once, at one time; how many events that is. `keys`: of the records, by series; none: their sources'."""
+def first_sight(series: int, time_ms: int) -> Iterator[Rows]:
+    """Each series once, at one time, block by block: what warms up."""
     for partition in range(PARTITIONS):
         for begin in range(partition, series, BLOCK):
             number = np.arange(begin, min(begin + BLOCK, series), PARTITIONS)
-            source = np.full(len(number), partition)
-            time_of = np.full(len(number), time_ms)
-            good = np.ones(len(number), np.bool_)
-            events = singles.encoded(source, number, time_of, np.full(len(number), 20.0), good)
-            for series_number, event in zip(number.tolist(), events, strict=True):
-                publisher.send(partition, event, keys[series_number] if keys else b"")
+            source, time_of = np.full(len(number), partition), np.full(len(number), time_ms)
+            yield Rows(source, number, time_of, np.full(len(number), WARM_UP_VALUE), np.ones(len(number), np.bool_))
+
+
+def warm_up(publisher: Publisher, singles: Singles, series: int, time_ms: int, keys: Sequence[bytes] = ()) -> int:
+    """Each series once, at one time; how many events that is. `keys`: of the records, by series; none: their sources'."""
+    for block in first_sight(series, time_ms):
+        send(publisher, singles, block, keys)
     return series
+
+
+def send(publisher: Publisher, singles: Singles, block: Rows, keys: Sequence[bytes] = ()) -> None:
+    """Publish rows as single events."""
+    events = singles.encoded(block.source, block.series, block.time_ms, block.value, block.good)
+    names = [keys[series] for series in block.series.tolist()] if keys else [b""] * len(events)
+    for who, event, key in zip(block.source.tolist(), events, names, strict=True):
+        publisher.send(who, event, key)
+
+
+def warm_up_ms(load: Load, end_ms: int) -> int:
+    """When the first sight of its series is, ms since epoch."""
+    return end_ms - round(1000 * (load.measurements - load.warming) / load.rate) - WARM_UP_BEFORE_MS
 
 
 def rows(load: Load, end_ms: int) -> Iterator[Rows]:
@@ -219,15 +235,11 @@ def rows(load: Load, end_ms: int) -> Iterator[Rows]:
 
 def _singles(publisher: Publisher, load: Load, end_ms: int) -> None:
     singles = Singles(load.series)
-    if load.warm_up:
-        left = load.measurements - load.warming
-        warm_up(publisher, singles, load.series, end_ms - round(1000 * left / load.rate) - WARM_UP_BEFORE_MS)
     keys = keys_of(load.series) if load.keyed else []
+    if load.warm_up:
+        warm_up(publisher, singles, load.series, warm_up_ms(load, end_ms), keys)
     for block in rows(load, end_ms):
-        events = singles.encoded(block.source, block.series, block.time_ms, block.value, block.good)
-        names = [keys[series] for series in block.series.tolist()] if keys else [b""] * len(events)
-        for who, event, key in zip(block.source.tolist(), events, names, strict=True):
-            publisher.send(who, event, key)
+        send(publisher, singles, block, keys)
 
 
 def _batches(publisher: Publisher, load: Load, rng: np.random.Generator, end_ms: int) -> None:

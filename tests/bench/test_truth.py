@@ -31,6 +31,15 @@ def test_the_same_load_is_the_same_twice_and_all_of_it_is_in_the_windows(truth):
     assert check(truth, truth, set(truth)) == LOAD.measurements
 
 
+def test_the_first_sight_of_each_series_is_in_the_windows_too():
+    load = Load(5_040, 40, 400.0, warm_up=True)
+    found = windows(all_rows(load, END_MS))
+    first = {at: found[at] for at in first_windows(found)}
+    assert len(first) == load.series
+    assert {cell["count"] for cell in first.values()} == {1}
+    assert sum(cell["count"] for cell in found.values()) == load.measurements
+
+
 @pytest.mark.parametrize("field", ["count", "sum", "low", "high", "good", "histogram"])
 def test_one_wrong_field_is_seen(truth, field):
     wrong = copy.deepcopy(truth)

@@ -37,6 +37,7 @@ public final class Windows {
     static final long WINDOW_MS = 10_000;
     static final long GRACE_MS = 5_000;
     static final long REPORT_MS = 200;
+    static final long GO_MS = 20;
     static final long CACHE_BYTES = 256L << 20;
 
     static final class CellSerde implements Serde<Cell>, Serializer<Cell>, Deserializer<Cell> {
@@ -172,14 +173,25 @@ public final class Windows {
         return streams;
     }
 
-    /** Once through the topic as another application, so that the compiler is warm when it counts. */
+    /** Once through the topic as another application (of this process alone), so that the compiler is warm when it counts. */
     static void warm(Schema written, long events) throws InterruptedException {
         LongAdder done = new LongAdder();
-        String group = System.getenv("BENCH_GROUP") + "-warm";
+        String group = System.getenv("BENCH_GROUP") + "-warm-" + System.getenv().getOrDefault("BENCH_CLIENT", "");
         try (KafkaStreams streams = started(written, done, group, System.getenv("BENCH_WARM_RESULTS"))) {
             while (done.sum() < events) {
                 Thread.sleep(REPORT_MS);
             }
+        }
+    }
+
+    /** Says that it is warm, and waits until that file is there, so that processes of one group begin together. */
+    static void awaited(String file) throws InterruptedException {
+        if (file == null) {
+            return;
+        }
+        System.out.println("{\"done\": 0, \"warm\": 1}");
+        while (!new File(file).exists()) {
+            Thread.sleep(GO_MS);
         }
     }
 
@@ -189,6 +201,7 @@ public final class Windows {
         if (warming > 0) {
             warm(written, warming);
         }
+        awaited(System.getenv("BENCH_GO"));
         LongAdder done = new LongAdder();
         started(written, done, System.getenv("BENCH_GROUP"), System.getenv("BENCH_RESULTS"));
         while (true) {
