@@ -90,7 +90,7 @@ class Aggregate:
         self.limits, self.lateness = limits or Limits(), lateness or Lateness()
         self.fingerprint, self.feeds_version = fingerprint, feeds_version
         self.fence = -1
-        self.registry = SeriesRegistry(feeds, self.limits)
+        self.registry = SeriesRegistry(feeds, self.limits, partitions)
         self.intake = Intake(self.limits, self.lateness)
         self.panes: dict[tuple[int, int], Pane] = {}  # by (kind, start)
         self.closed = [NEVER] * SOURCE_KINDS  # panes that start before are closed

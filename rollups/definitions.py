@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rollups.limits import NEVER, SOURCE_KINDS
 from rollups.packing import compress, decompress
 from rollups.sources import source_kinds
+from rollups.texts import Texts, cut_out
 from schemas.cells import Cells, Column
 from schemas.hash_index import HashIndex
 
@@ -29,7 +30,7 @@ class Definitions:
         self.ids = np.zeros(0, np.uint64)
         self.kinds = np.zeros(0, np.uint8)
         self.newest_ms = np.zeros(0, np.int64)
-        self.known: list[bytes] = []
+        self.known = Texts()
         self._free: list[int] = []
         self._numbers = HashIndex(limit)
         self._last: dict[int, tuple[NDArray[np.uint64], Index]] = {}  # by source: its longest block's ids and numbers
@@ -68,20 +69,17 @@ class Definitions:
         if not len(rows):
             return
         ends = cells.definition_end.astype(np.int64)
-        starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
-        data = cells.definition_bytes.tobytes()
-        found = [data[low:high] for low, high in zip(starts[rows].tolist(), ends[rows].tolist(), strict=True)]
+        length = np.diff(ends, prepend=0)[rows]
+        found = cut_out(cells.definition_bytes.data, ends[rows] - length, ends[rows])
         kinds = source_kinds(cells)[rows]
         reused = min(len(self._free), len(rows))
         numbers = np.array([self._free.pop() for _ in range(reused)], np.int64)
         numbers = np.concatenate([numbers, np.arange(len(self.known), len(self.known) + len(rows) - reused)])
         missing = len(rows) - reused
-        self.known += [b""] * missing
         self.ids = np.append(self.ids, np.zeros(missing, np.uint64))
         self.kinds = np.append(self.kinds, np.full(missing, SOURCE_KINDS - 1, np.uint8))
         self.newest_ms = np.append(self.newest_ms, np.full(missing, NEVER, np.int64))
-        for number, definition in zip(numbers.tolist(), found, strict=True):
-            self.known[number] = definition
+        self.known.put(numbers, found, length)
         self.ids[numbers], self.kinds[numbers] = cells.series[rows], kinds
         self.newest_ms[numbers] = NEVER
         self._numbers.add(_key(self.ids[numbers]), numbers)
@@ -102,8 +100,7 @@ class Definitions:
         old[self._free] = False
         gone = np.flatnonzero(old)
         if len(gone):
-            for number in gone.tolist():
-                self.known[number] = b""
+            self.known.drop(gone)
             self._free += gone[::-1].tolist()
             self._reindex()
         return len(gone)
@@ -111,12 +108,11 @@ class Definitions:
     def named(self, cells: Cells) -> Cells:
         """Rows whose `series` is a number, with ids and definitions."""
         index = cells.series.astype(np.int64)
-        found = [self.known[number] for number in index.tolist()]
-        data = np.frombuffer(b"".join(found), np.uint8)
+        data, length = self.known.take(index)
         columns: dict[str, Column] = {name: getattr(cells, name) for name in cells.__slots__}
         columns["series"] = self.ids[index]
-        columns["definition_end"] = np.cumsum(np.fromiter(map(len, found), np.int64, len(found))).astype(np.int32)
-        columns["definition_bytes"] = data
+        columns["definition_end"] = np.cumsum(length).astype(np.int32)
+        columns["definition_bytes"] = np.frombuffer(data, np.uint8)
         return Cells(**columns)  # type: ignore[arg-type]
 
     def columns(self) -> dict[str, Column]:
@@ -126,20 +122,20 @@ class Definitions:
             "kinds": self.kinds,
             "newest_ms": self.newest_ms,
             "free": np.array(self._free, np.int64),
-            "length": np.fromiter(map(len, self.known), np.int64, len(self.known)),
+            "length": self.known.lengths,
         }
 
     def frozen(self) -> bytes:
         """All definitions, compressed; the same bytes until one is added or forgotten."""
         if not self._frozen:
-            self._frozen = compress(b"".join(self.known))
+            self._frozen = compress(self.known.all())
         return self._frozen
 
     def load(self, columns: dict[str, Column], frozen: bytes) -> None:
         """Inverse of `columns` and `frozen`."""
-        data = decompress(frozen)
-        ends = np.cumsum(columns["length"].astype(np.int64)).tolist()
-        self.known = [data[low:high] for low, high in zip([0, *ends[:-1]], ends, strict=False)]
+        length = columns["length"].astype(np.int64)
+        self.known = Texts()
+        self.known.put(np.arange(len(length)), decompress(frozen), length)
         self.ids = columns["ids"].astype(np.uint64)
         self.kinds = columns["kinds"].astype(np.uint8)
         self.newest_ms = columns["newest_ms"].astype(np.int64)

@@ -9,6 +9,7 @@ here touches a row in Python except to look up its definition bytes. It refuses 
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,27 +139,18 @@ def slo_cells(
 
 
 def addressed(cells: Cells, kinds: list[KindSeries], targets: int) -> Addressed:
-    """Rows whose `series` is a registry index, with ids and definitions, in order of target."""
+    """Rows of one kind whose `series` is a registry index, with ids and definitions, in order of target."""
     index = cells.series.astype(np.int64)
-    slots, kind_of = index & SLOT_MASK, index >> KIND_SHIFT
-    present = np.flatnonzero(np.bincount(kind_of, minlength=len(kinds))).tolist()
-    ids = np.zeros(len(cells), np.uint64)
-    for kind in present:
-        rows = kind_of == kind
-        ids[rows] = kinds[kind].id[slots[rows]]
-    cells = dataclasses.replace(cells, series=ids)
-    ordering, bounds = _order(cells, targets)
-    slots, kind_of = slots[ordering], kind_of[ordering]
-    lengths = np.zeros(len(cells), np.int64)
-    for kind in present:
-        rows = kind_of == kind
-        lengths[rows] = kinds[kind].length[slots[rows]]
-    known = [series.definitions for series in kinds]
-    if len(present) == 1:
-        data = b"".join(map(known[present[0]].__getitem__, slots.tolist()))
-    else:
-        data = b"".join(known[kind][slot] for kind, slot in zip(kind_of.tolist(), slots.tolist(), strict=True))
-    return Addressed(_with_definitions(taken(cells, ordering), data, lengths), bounds)
+    series, slots = kinds[int(index[0]) >> KIND_SHIFT], index & SLOT_MASK
+    ordering, bounds = _order(dataclasses.replace(cells, series=series.id[slots]), targets)
+    slots = slots[ordering]
+    cells = dataclasses.replace(taken(cells, ordering), series=series.id[slots])
+    places = series.place[slots].astype(np.int64)
+    texts = [
+        lane.take(places[low:high])[0]
+        for lane, (low, high) in zip(series.lanes, pairwise(bounds.tolist()), strict=True)
+    ]
+    return Addressed(_with_definitions(cells, b"".join(texts), series.length[slots].astype(np.int64)), bounds)
 
 
 def _order(cells: Cells, targets: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

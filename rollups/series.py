@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rollups.feeds import FeedTable
 from rollups.limits import MAX_OVERFLOW_SERIES, SOURCE_KINDS, Limits
 from rollups.packing import compress, decompress
+from rollups.texts import Texts
 from schemas.cells import Column
 from schemas.records import Feed, MeasureKind, SeriesDefinition, short_hash
 
@@ -36,14 +37,19 @@ _GROWING = {
     "overflow": "u1",
     "length": "i4",
 }
+_DERIVED = {"place": "i4"}  # from the others: no snapshot holds it
 
 
 class KindSeries:
-    """The series of one kind of source, columns by slot (longer than `size`: they grow by doubling)."""
+    """The series of one kind of source, columns by slot (longer than `size`: they grow by doubling).
 
-    def __init__(self) -> None:
+    `lanes`: definitions once more, by target partition: what leaves together lies together.
+    """
+
+    def __init__(self, targets: int = 1) -> None:
         self.size = 0
         self.definitions: list[bytes] = []
+        self.lanes = [Texts() for _ in range(targets)]
         self.id = np.zeros(0, np.uint64)
         self.measure = np.zeros(0, np.uint8)
         self.first = np.zeros(0, np.int32)  # feeds: first position in the FeedTable
@@ -51,6 +57,7 @@ class KindSeries:
         self.active_ms = np.zeros(0, np.int64)  # broker time when the slot was last seen to be in use
         self.overflow = np.zeros(0, np.uint8)
         self.length = np.zeros(0, np.int32)  # bytes of the definition
+        self.place = np.zeros(0, np.int32)  # its number in the lane of its target
         self.most_feeds = 0
         self.all_histograms = True
         self.all_outcomes = True
@@ -62,13 +69,14 @@ class KindSeries:
         """A new slot. `feeds` is (first, count)."""
         slot = self.size
         if slot == len(self.id):
-            for name, dtype in _GROWING.items():
+            for name, dtype in (_GROWING | _DERIVED).items():
                 setattr(self, name, np.append(getattr(self, name), np.zeros(max(64, slot), dtype)))
         self.size += 1
         self.definitions.append(canonical)
         self.id[slot], self.measure[slot], self.active_ms[slot] = series_id, measure, active_ms
         self.first[slot], self.count[slot] = feeds
         self.length[slot] = len(canonical)
+        self.place[slot] = self.lanes[series_id % len(self.lanes)].append(canonical)
         self._note(measure, feeds[1])
         return slot
 
@@ -103,32 +111,43 @@ class KindSeries:
 
     def load(self, columns: dict[str, Column], frozen: list[tuple[int, bytes]]) -> None:
         """Inverse of `columns` and `frozen`, into an empty one. Raises CorruptState."""
-        for name, dtype in _GROWING.items():
-            setattr(self, name, np.array(columns[name], dtype))
-        self.size, self.definitions, self._frozen = len(self.id), [], list(frozen)
+        definitions: list[bytes] = []
         for count, block in frozen:
-            data, done = decompress(block), len(self.definitions)
-            ends = np.cumsum(self.length[done : done + count], dtype=np.int64).tolist()
-            self.definitions += [data[start:end] for start, end in pairwise([0, *ends])]
-        for measure in np.unique(self.measure).tolist():
-            self._note(measure, int(self.count.max(initial=0)))
-        self.has_overflow = bool(self.overflow.any())
+            data, done = decompress(block), len(definitions)
+            ends = np.cumsum(columns["length"][done : done + count], dtype=np.int64).tolist()
+            definitions += [data[start:end] for start, end in pairwise([0, *ends])]
+        self._hold(columns, definitions)
+        self._frozen = list(frozen)
 
     def keep(self, slots: NDArray[np.int64]) -> None:
         """Only these slots, renumbered in order."""
         kept = {name: column[slots] for name, column in self.columns().items()}
-        definitions = [self.definitions[slot] for slot in slots.tolist()]
         self.most_feeds, self.all_histograms, self.all_outcomes, self.has_outcomes = 0, True, True, False
-        self.load(kept, [])
-        self.definitions = definitions
+        self._hold(kept, [self.definitions[slot] for slot in slots.tolist()])
+        self._frozen = []
+
+    def _hold(self, columns: dict[str, Column], definitions: list[bytes]) -> None:
+        for name, dtype in _GROWING.items():
+            setattr(self, name, np.array(columns[name], dtype))
+        self.size, self.definitions = len(self.id), definitions
+        self.place, lane = np.zeros(self.size, np.int32), self.id % np.uint64(len(self.lanes))
+        for target in range(len(self.lanes)):
+            slots = np.flatnonzero(lane == target)
+            self.place[slots] = np.arange(len(slots))
+            self.lanes[target] = Texts()
+            texts = b"".join([definitions[slot] for slot in slots.tolist()])
+            self.lanes[target].put(np.arange(len(slots)), texts, self.length[slots].astype(np.int64))
+        for measure in np.unique(self.measure).tolist():
+            self._note(measure, int(self.count.max(initial=0)))
+        self.has_overflow = bool(self.overflow.any())
 
 
 class SeriesRegistry:
     """All series of one source partition."""
 
-    def __init__(self, feeds: FeedsOf, limits: Limits) -> None:
+    def __init__(self, feeds: FeedsOf, limits: Limits, targets: int = 1) -> None:
         self.limits = limits
-        self.kinds = [KindSeries() for _ in range(SOURCE_KINDS)]
+        self.kinds = [KindSeries(targets) for _ in range(SOURCE_KINDS)]
         self.feeds = FeedTable()
         self.append_ms = 0  # broker time reached by the log: what a new series counts as last used
         self.overflowed = 0  # definitions that went to an overflow series

@@ -18,6 +18,7 @@ from rollups.definitions import Definitions
 from rollups.limits import NEVER
 from rollups.merge_limits import MAX_GROUPS, WARM_PANES
 from rollups.packing import pack, unpack
+from rollups.texts import Texts
 from schemas.cells import Cells, Column
 
 Ints = NDArray[np.int64]
@@ -33,7 +34,7 @@ class SloDeltas:
     pane_ms: Ints
     good: Ints
     total: Ints
-    definitions: Sequence[bytes]  # by number
+    definitions: Texts  # by number
     number: Ints
 
     def definition(self, row: int) -> bytes:
