@@ -45,6 +45,7 @@ PARTITIONS = 4
 PATIENCE_S = 90.0
 ANSWER_S = 0.5
 BOOKS_MAX_S = 30.0
+REASONS_MAX_S = 30.0
 UNACCOUNTED = "tocsin_unaccounted_events"
 SLOS = ROOT / "proof" / "slos"
 SETTINGS = {
@@ -191,6 +192,12 @@ class Field:
         expected = [page for objective in self.objectives for page in objective.expected(outcomes)]
         found, unasked = match(expected, self.pager.arrivals(), self.watch.log)
         return found, unasked if services is None else []
+
+    def unasked(self, known: Collection[str] = ()) -> set[str]:
+        """Keys at the pager that nothing asked for, but those. A page may be there before we have read why: waited for."""
+        with contextlib.suppress(NotInTime):
+            self.until("reasons for all pages", lambda: set(self.pages()[1]) <= set(known), REASONS_MAX_S)
+        return set(self.pages()[1]) - set(known)
 
     def requests(self) -> list[Request]:
         """All that reached the far ends of the channels."""
