@@ -1,25 +1,40 @@
 """Connections: aiohttp's protocol with a clock and a door.
 
-What: a deadline for the head of each request, one for the whole of it, and a limit on open connections. Why: aiohttp
-waits for ever for headers that drip, and for a reader that does not read; a thousand such clients must not keep a good
-one out. It refuses in silence: who drips is cut off, who comes too many gets 503 and is let go.
+What: a deadline for the head of each request, one for the whole of it, a limit on open connections, and one on bytes that
+are no body. Why: aiohttp waits for ever for headers that drip, and for a reader that does not read, and reads on for two
+seconds, as fast as it can, what it has refused; a thousand such clients must not keep a good one out. It refuses in
+silence: who drips or sends on is cut off, who comes too many gets 503 and is let go.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway import selfmetrics
 from gateway.answers import refusal_answer
-from gateway.limits import CUT_S, HEAD_S, HEADER_BYTES, HEADER_FIELDS, KEEP_ALIVE_S, LINGER_S, REQUEST_S
+from gateway.limits import (
+    BODY_BYTES,
+    CUT_S,
+    HEAD_S,
+    HEADER_BYTES,
+    HEADER_FIELDS,
+    KEEP_ALIVE_S,
+    LINGER_BYTES,
+    LINGER_S,
+    REQUEST_S,
+    SEND_BYTES,
+)
 from gateway.refusal import Refusal
 
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: what a client does not read dies with its connection
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -79,6 +94,9 @@ class Connection(RequestHandler):
         self._counted = False
         self._busy = False
         self._last = False  # close after the request under way
+        self._body: StreamReader | None = None  # of the request under way
+        self.beyond = 0  # bytes that came during it and are none of its body; or, after it, before the next one
+        self._spare = BODY_BYTES  # so many may come after it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let it in, unless the house is full."""
@@ -89,6 +107,9 @@ class Connection(RequestHandler):
                 transport.write(_FULL)
             transport.close()
             return
+        own = transport.get_extra_info("socket")
+        if own is not None:  # what one who does not read makes the kernel hold
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         self._counted = True
         self._listener.open += 1
         selfmetrics.CONNECTIONS.inc()
@@ -108,7 +129,11 @@ class Connection(RequestHandler):
         """The first byte of a request starts its clock; further ones do not set it back."""
         if data and self._timer is None and not self._busy:
             self._arm(self._listener.head_s, "slow_head")
+        known = self._body.total_bytes if self._body is not None else 0
         super().data_received(data)
+        self.beyond += len(data) - (self._body.total_bytes - known if self._body is not None else 0)
+        if not self._busy and self.beyond > self._spare:
+            self._cut("too_much")
 
     async def _handle_request(
         self, request: web.BaseRequest, start_time: float | None, answering: Handle
@@ -120,15 +145,16 @@ class Connection(RequestHandler):
             answer.headers["Server"] = "tocsin"  # no versions
             if self._last:
                 answer.force_close()
+            self._spare = LINGER_BYTES if answer.keep_alive is False else BODY_BYTES
             return answer
 
-        self._busy = True
+        self._busy, self._body, self.beyond = True, request.content, 0
         self._listener.busy += 1
         self._arm(self._listener.request_s, "slow_request")
         try:
             return await super()._handle_request(request, start_time, work)
         finally:
-            self._busy = False
+            self._busy, self._body, self.beyond = False, None, 0
             self._disarm()
             self._listener.ended()
             if self._last:
@@ -143,8 +169,9 @@ class Connection(RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """What is not HTTP gets 400 and no line in the log, since anybody can send it; the rest is aiohttp's."""
-        if status >= 500:
+        """What is not HTTP, or has hung up or been cut, gets 400 and no line in the log, since anybody can do that; the
+        rest is aiohttp's."""
+        if status >= 500 and not isinstance(exc, ConnectionError):
             return super().handle_error(request, status, exc, message)
         answer = refusal_answer(Refusal(status, "http", "this is not an HTTP request that can be read"))
         answer.force_close()
@@ -160,7 +187,11 @@ class Connection(RequestHandler):
             self._timer = None
 
     def _cut(self, why: str) -> None:
-        self._timer = None
+        self._disarm()
+        if self.transport is None or self.transport.is_closing():
+            return
         selfmetrics.CUT.labels(why).inc()
-        if self.transport is not None:
-            self.transport.abort()
+        own = self.transport.get_extra_info("socket")
+        if own is not None:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.transport.abort()
