@@ -91,8 +91,10 @@ class Connection(RequestHandler):
         super().__init__(listener, loop=loop, **options)  # type: ignore[arg-type]  # as aiohttp's own Server does
         self._listener = listener
         self._timer: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
         self._counted = False
         self._busy = False
+        self._ended = False  # cut by us
         self._last = False  # close after the request under way
         self._body: StreamReader | None = None  # of the request under way
         self.beyond = 0  # bytes that came during it and are none of its body; or, after it, before the next one
@@ -119,6 +121,8 @@ class Connection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is gone."""
         self._disarm()
+        if self._unread is not None:
+            self._unread.cancel()
         if self._counted:
             self._counted = False
             self._listener.open -= 1
@@ -156,6 +160,7 @@ class Connection(RequestHandler):
         finally:
             self._busy, self._body, self.beyond = False, None, 0
             self._disarm()
+            self._watch_answer()
             self._listener.ended()
             if self._last:
                 super().close()
@@ -186,10 +191,28 @@ class Connection(RequestHandler):
             self._timer.cancel()
             self._timer = None
 
+    def _watch_answer(self) -> None:
+        """An answer that is small enough to wait in a buffer has a deadline too, until it has left the buffer."""
+        if self._unread is not None:
+            self._unread.cancel()
+        self._unread = None
+        if self._left():
+            self._unread = self._loop.call_later(self._listener.request_s, self._drop_unread)
+
+    def _drop_unread(self) -> None:
+        if self._left():
+            self._cut("slow_request")
+
+    def _left(self) -> int:
+        """Bytes that this process still has to send."""
+        transport = self.transport
+        return transport.get_write_buffer_size() if isinstance(transport, asyncio.WriteTransport) else 0
+
     def _cut(self, why: str) -> None:
         self._disarm()
-        if self.transport is None or self.transport.is_closing():
+        if self.transport is None or self._ended:
             return
+        self._ended = True
         selfmetrics.CUT.labels(why).inc()
         own = self.transport.get_extra_info("socket")
         if own is not None:

@@ -187,13 +187,16 @@ async def test_what_was_refused_is_not_read_on_for_ever(status, least, most):
         await until(lambda: listener.open == 0)
 
 
-async def test_a_reader_who_does_not_read_is_cut_and_hears_of_it():
+@pytest.mark.parametrize("waits", [True, False], ids=["the answer waits", "the answer lies in the buffer"])
+async def test_a_reader_who_does_not_read_is_cut_and_hears_of_it(waits):
     async def long(request):
+        if not waits:
+            request.transport.set_write_buffer_limits(high=1 << 30)
         return web.Response(body=bytes(64 << 20))
 
     async with listening(long, request_s=0.3) as (host, port, listener), raw(host, port) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        await until(lambda: listener.busy == 1)
+        await until(lambda: listener.open == 1)
         await until(lambda: listener.open == 0)
         with pytest.raises(ConnectionError):
             await reader.read()
