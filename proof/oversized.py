@@ -109,7 +109,7 @@ def gathered(lines: Iterator[bytes]) -> Iterator[bytes]:
 def status_of(answer: bytes) -> int:
     """The status of an HTTP answer, as far as it has come; 0 without one."""
     words = answer.split(b" ", 2)
-    return int(words[1]) if len(words) > 1 and words[1][:3].isdigit() else 0
+    return int(words[1]) if len(words) > 2 and words[1].isdigit() else 0
 
 
 def sent(request: Request, host: str, port: int, seconds: float) -> Fate:
@@ -136,7 +136,7 @@ def sent(request: Request, host: str, port: int, seconds: float) -> Fate:
             except ConnectionError:
                 ended_s = time.monotonic() - begun
     status = status_of(answer)
-    return Fate(request.name, status in request.statuses, status, taken, round(answered_s, 3), round(ended_s, 3))
+    return Fate(request.name, status in request.statuses, status, taken, round(answered_s, 6), round(ended_s, 6))
 
 
 def main(host: str, port: int, times: int, seconds: float) -> list[Fate]:

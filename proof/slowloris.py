@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import select
 import socket
@@ -33,12 +34,13 @@ class Slow:
     kind: str
     first: bytes
     drip: bytes
-    connection: socket.socket = dataclasses.field(default_factory=socket.socket)
+    connection: socket.socket = dataclasses.field(init=False)
     begun: float = 0.0
     held_s: float = 0.0  # until the server ended it; 0 while it has not
 
     def connect(self, host: str, port: int) -> None:
         """Now. Raises OSError."""
+        self.connection = socket.socket()
         if self.kind == "reader":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READER_BYTES)
         self.connection.connect((host, port))
@@ -70,7 +72,7 @@ class Held:
 
 
 def crowd(count: int) -> list[Slow]:
-    """So many: of ten, four heads, one that says nothing, four bodies and one reader."""
+    """So many: of twenty, nine heads, nine bodies, one that says nothing and one that does not read."""
     records = struct.pack(">I", 0) * JUDGED
     asking = PATH + b"Content-Length: %d\r\n\r\n" % len(records) + records
     kinds = {
@@ -79,16 +81,17 @@ def crowd(count: int) -> list[Slow]:
         "body": (PATH + b"Content-Length: 1000000\r\n\r\n", b"x"),
         "reader": (asking * ANSWERS, b""),
     }
-    tens = ["head", "body"] * 4 + ["silence", "reader"]
-    return [Slow(tens[number % 10], *kinds[tens[number % 10]]) for number in range(count)]
+    turns = itertools.cycle(["silence", "reader", *["head", "body"] * 9])
+    return [Slow(kind, *kinds[kind]) for kind in itertools.islice(turns, count)]
 
 
 def held(host: str, port: int, count: int, seconds: float) -> list[Slow]:
     """Hold so many connections until the server has ended all of them, for so long at most. Raises OSError."""
-    poll, slow = select.epoll(), {one.connection.fileno(): one for one in crowd(count)}
-    for number, one in slow.items():
+    poll, slow = select.epoll(), dict[int, Slow]()
+    for one in crowd(count):
         one.connect(host, port)
-        poll.register(number, GOODBYE | (0 if one.kind == "reader" else select.EPOLLIN))
+        slow[one.connection.fileno()] = one
+        poll.register(one.connection, GOODBYE | (0 if one.kind == "reader" else select.EPOLLIN))
     ends, drips, waiting = time.monotonic() + seconds, time.monotonic() + DRIP_S, set(slow)
     while waiting and time.monotonic() < ends:
         for number, event in poll.poll(max(0.0, min(ends, drips) - time.monotonic())):
