@@ -1,6 +1,6 @@
 """Workers: the platform's own processes, as many as asked for, on this machine.
 
-What: start, kill and end `python -m streams worker`, each with its log. Why: the demo runs what an operator runs, as
+What: start, kill and end `python -m streams worker` (or another program of ours), each with its log. Why: the demo runs what an operator runs, as
 separate processes that can be killed. It refuses to touch a process that it did not start.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local.process import Child, end, spawn, tail
@@ -25,9 +25,12 @@ class WorkerEnded(RuntimeError):
 
 
 class Workers:
-    """The running workers by name. `environment`: TOCSIN_* settings that all of them get."""
+    """The running workers by name. `environment`: TOCSIN_* settings that all of them get; `program`: what they run."""
 
-    def __init__(self, environment: Mapping[str, str], logs: Path) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], logs: Path, program: Sequence[str] = ("streams", "worker")
+    ) -> None:
+        self._program = program
         self._environment = {
             **os.environ,
             **environment,
@@ -45,9 +48,9 @@ class Workers:
     def start(self, name: str, own: Mapping[str, str] | None = None) -> None:
         """Start one worker; its log begins anew unless it ran before. `own`: settings that only this one gets."""
         log = self._logs / f"{name}-{self.kills}.log"
-        command = [sys.executable, "-m", "streams", "worker"]
+        command = [sys.executable, "-m", *self._program]
         environment = {**self._environment, **(own or {})}
-        self._running[name] = spawn(command, environment, log, name=name, mark="streams", ports=(), guarded=True)
+        self._running[name] = spawn(command, environment, log, name=name, mark=self._program[0], ports=(), guarded=True)
 
     def pid(self, name: str) -> int:
         """The process id of one that was started."""

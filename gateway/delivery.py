@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from gateway import selfmetrics
+from gateway import crash, selfmetrics
 from gateway.limits import LINGER_MS, POLL_S, PROBE_S, QUEUE_RECORDS, SPARE_S
 from gateway.refusal import busy
 from schemas.limits import RECORD_BYTES
@@ -90,6 +90,7 @@ class Delivery:
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="delivery", daemon=True)
         self.on_change: Callable[[], None] = lambda: None
+        self._reach = crash.points()
 
     def _made(self) -> Producer:
         return Producer(self._config, logger=logging.getLogger("librdkafka"))
@@ -108,6 +109,7 @@ class Delivery:
         done: asyncio.Future[None] = loop.create_future()
         ticket = _Ticket(len(records), loop, done)
         self._hand_over(records, ticket)
+        self._reach("before_ack")
         try:
             async with asyncio.timeout(self.timeout_s + SPARE_S):
                 await done
@@ -116,6 +118,7 @@ class Delivery:
             raise busy("broker", "Kafka did not answer in time", 2) from None
         if ticket.failed is not None:
             self._failed(ticket.failed)
+        self._reach("after_ack")
         return ticket.for_good
 
     def _hand_over(self, records: Sequence[Outgoing], ticket: _Ticket) -> None:

@@ -22,6 +22,9 @@ MEASUREMENTS: Final = 200_000  # in one JSON body
 DETAIL_CHARS: Final = 200
 HEADER_FIELDS: Final = 64
 HEADER_BYTES: Final = 8_190  # of one field and of the request line
+FRAMING_BYTES: Final = 1 << 20  # of a body in chunks, beside the body: a byte a chunk would be six times as much
+SEND_BYTES: Final = 1 << 17  # of an answer, in the kernel; the largest answer has about as much
+LINGER_BYTES: Final = 1 << 20  # of what was refused for good; of what may come again, a whole body
 
 # -- time, in seconds
 
@@ -31,7 +34,7 @@ REQUEST_S: Final = 45.0  # to the end of the answer; then the connection is cut
 HANDSHAKE_S: Final = 10.0  # TLS
 KEEP_ALIVE_S: Final = 60.0
 CUT_S: Final = 0.5  # for what does not end by itself when we do
-LINGER_S: Final = 2.0  # for the rest of a body that nobody wants
+LINGER_S: Final = 2.0  # for them
 
 # -- fairness on one thread
 

@@ -29,7 +29,7 @@ class Budget:
         """How full it is, 0 to 1."""
         return self.used / self.most
 
-    def take(self, size: int, tenant: str) -> None:
+    def room(self, size: int, tenant: str) -> None:
         """Raises Refusal (503) when they do not fit, or the tenant has its fair part already.
 
         Beyond one half, nobody holds more than an equal part of the whole; and one alone leaves a quarter for others.
@@ -40,9 +40,13 @@ class Budget:
         holders = len(self.by_tenant) + (tenant not in self.by_tenant)
         if used > self.most * FAIR_FROM and mine > self.most * min(ALONE, 1 / holders):
             raise busy("share", "the gateway is busy, and this tenant holds its part of it")
-        self.used = used
-        self.by_tenant[tenant] = mine
-        self.peak = max(self.peak, used)
+
+    def take(self, size: int, tenant: str) -> None:
+        """Hold them. Raises Refusal as `room` does."""
+        self.room(size, tenant)
+        self.used += size
+        self.by_tenant[tenant] = self.by_tenant.get(tenant, 0) + size
+        self.peak = max(self.peak, self.used)
 
     def give_back(self, size: int, tenant: str) -> None:
         """The end of a share."""
@@ -61,6 +65,10 @@ class Share:
         self._budget = budget
         self._tenant = tenant
         self.size = 0
+
+    def room(self, size: int) -> None:
+        """Whether so many would fit now. Raises Refusal (503)."""
+        self._budget.room(size, self._tenant)
 
     def grow(self, size: int) -> None:
         """Hold so many bytes more. Raises Refusal (503)."""

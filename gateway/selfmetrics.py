@@ -18,7 +18,9 @@ MEASUREMENTS = Counter("tocsin_gateway_measurements", "Measurements that Kafka h
 BYTES = Counter("tocsin_gateway_body_bytes", "Bytes of bodies, as they came and unfolded", ["form"])
 REFUSALS = Counter("tocsin_gateway_refusals", "Whole requests refused", ["reason"])
 CONNECTIONS = Gauge("tocsin_gateway_connections", "Open connections")
-CUT = Counter("tocsin_gateway_connections_cut", "Connections that we ended: slow head, slow request, too many", ["why"])
+CUT = Counter(
+    "tocsin_gateway_connections_cut", "Connections that we ended: slow head, slow request, too many, too much", ["why"]
+)
 MEMORY = Gauge("tocsin_gateway_memory_bytes", "Bytes that requests hold")
 QUEUED = Gauge("tocsin_gateway_queued_records", "Records on their way to Kafka")
 BROKER_AWAY = Gauge("tocsin_gateway_broker_away", "1 while no broker can be reached and everything is refused")

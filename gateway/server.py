@@ -65,9 +65,8 @@ class Gateway:
         private = Door(health_routes(self.not_ready, self._refresh), anybody, AccessLog("none"))
         health = Listener(private, _HEALTH_CONNECTIONS)
         self.health_url = await self._listen(health, settings.health_host, settings.health_port, None)
-        self.url = await self._listen(
-            Listener(public, settings.max_connections), settings.host, settings.port, self._tls
-        )
+        listener = Listener(public, settings.max_connections, head_s=settings.head_s, request_s=settings.request_s)
+        self.url = await self._listen(listener, settings.host, settings.port, self._tls)
         self.delivery.start()
         log.info("gateway_listens", url=self.url, health=self.health_url, topic=settings.topic)
 

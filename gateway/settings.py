@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.identity import WRITE
+from gateway.limits import HEAD_S, REQUEST_S, SPARE_S
 
 PREFIX = "TOCSIN_GATEWAY_"
 #: Algorithms of tokens that may be configured; with a symmetric one the issuer's public key would be the secret.
@@ -64,6 +65,8 @@ class Settings(BaseSettings):
     memory_mib: int = Field(128, ge=1)  # of bodies being read or on their way
     queue_mib: int = Field(64, ge=1)  # of librdkafka
     max_connections: int = Field(2_000, ge=1)
+    head_s: float = Field(HEAD_S, gt=0.0, le=60.0)  # from the connection to the end of a request's headers
+    request_s: float = Field(REQUEST_S, gt=0.0, le=600.0)  # from there to the end of its answer; then it is cut
     drain_wait_s: float = Field(0.0, ge=0.0, le=60.0)  # between "not ready" and the closed door, for load balancers
     drain_s: float = Field(20.0, gt=0.0, le=120.0)  # for the requests under way
 
@@ -104,6 +107,10 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY go together")
         if self.tls_client_ca is not None and self.tls_cert is None:
             raise ValueError(f"{PREFIX}TLS_CLIENT_CA needs {PREFIX}TLS_CERT and {PREFIX}TLS_KEY")
+        if self.request_s < self.delivery_timeout_s + SPARE_S:
+            raise ValueError(
+                f"{PREFIX}REQUEST_S must be {SPARE_S:.0f} s longer than {PREFIX}DELIVERY_TIMEOUT_S, or who waits for Kafka is cut"
+            )
         return self
 
     @model_validator(mode="after")

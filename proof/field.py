@@ -32,6 +32,7 @@ from local.process import free_port
 from proof.cluster import NODES, Cluster
 from proof.detour import Detour
 from proof.faults import STAGES, WORKERS
+from proof.gate import LONG, SHORT, Gate
 from proof.intent import Load
 from proof.oracle import Watch
 from proof.pages import FALLBACK, FALLBACK_AFTER_S, Notes, Request, incidents, of_pager, of_webhook
@@ -72,14 +73,19 @@ class NotInTime(TimeoutError):
 class Field:
     """All of it. A context manager."""
 
-    def __init__(self, directory: Path, seed: int, rate: int, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, directory: Path, seed: int, rate: int, patience_s: float = PATIENCE_S, long: bool = False
+    ) -> None:
         self.directory, self.seed, self.rate, self.patience_s = directory, seed, rate, patience_s
         self.detour = Detour(NODES)
         self.ports = {name: free_port() for name in WORKERS}
         self.resting: set[str] = set()  # workers that nobody starts again for now
         self.kills = 0  # kills: of workers that lived
         self.ends: list[tuple[str, int]] = []  # workers that ended without being killed from here: (name, exit code)
+        self.deadlines = LONG if long else SHORT
         self.flooded = 0
+        self.answers_lost = 0  # of the gateway, after Kafka had acknowledged
+        self.worst: dict[str, float] = {}  # figures of rows, the largest of each
         self.notes = Notes()
         self.objectives = objectives(SLOS)
         self._stack = contextlib.ExitStack()
@@ -97,22 +103,30 @@ class Field:
             addresses = {"TOCSIN_REGISTRY_URL": self.registry.url, "TOCSIN_BOOTSTRAP": self.cluster.bootstrap}
             self.workers = Workers({**SETTINGS, **addresses, **self.pager.environment}, self.directory)
             stack.callback(self._end_workers)
-            self.watch = Watch(self.cluster.bootstrap)
-            stack.callback(self.watch.close)
-            self.load = stack.enter_context(
-                Load(self.cluster.bootstrap, self.directory / "journal.tsv", self.seed, self.rate, PARTITIONS)
-            )
-            self.probes = Probes(self.load, self.watch, self.objectives[0].slo, PARTITIONS)
             for name in WORKERS:
                 self.start(name)
+            self.gate = stack.enter_context(Gate(self.cluster.bootstrap, self.directory, self.deadlines))
+            self.watch = Watch(self.cluster.bootstrap)
+            stack.callback(self.watch.close)
+            journal = self.directory / "journal.tsv"
+            self.load = stack.enter_context(
+                Load(self.cluster.bootstrap, journal, self.seed, self.rate, PARTITIONS, self.gate.url)
+            )
+            slo = self.objectives[0].slo
+            self.probes = Probes(self.load.client, self.watch, slo, PARTITIONS)
+            self.gated = Probes(self.load.gated, self.watch, slo, PARTITIONS, "gated")
             self.until("both workers at work", self.at_work)
-            number = self.probes.send()
-            self.until("the first that is taken in", lambda: len(self.probes.came(number)) == PARTITIONS)
+            self._first(self.probes)
+            self._first(self.gated)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *unused: object) -> None:
         self._stack.close()
+
+    def _first(self, probes: Probes) -> None:
+        number = probes.send()
+        self.until("the first that is taken in", lambda: len(probes.came(number)) == PARTITIONS)
 
     def _end_workers(self) -> None:
         for name in self.workers.names:
@@ -133,6 +147,7 @@ class Field:
         self.watch.poll()
         if self.load.failure is not None:
             raise self.load.failure
+        self.gate.tend()
         for name in set(WORKERS) - set(self.workers.names) - self.resting:
             with contextlib.suppress(KeyError):  # killed from here
                 self.ends.append((name, self.workers.code(name) or 0))

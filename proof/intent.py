@@ -19,16 +19,20 @@ from typing import NamedTuple, Self
 
 from aiokafka.partitioner import murmur2
 from tocsin import Client, OnResult, Rejected, Transport
+from tocsin.gateway import GatewayTransport
 from tocsin.kafka import KafkaTransport
 
 from demo.ledger import Cells, Ledger, LedgerTransport
 from demo.wire import read_batch
+from proof.gate import Timed
 
 METRIC = "http.request"
+BEHIND = "behind"  # what sources of the steady load behind the gateway are called
 TICK_S = 0.05
 FLUSH_S = 0.1
 SETTLE_S = 60.0
-SOURCES = 2  # of the steady load, for each partition
+SOURCES = 2  # of the steady load, for each partition; and one more behind the gateway
+CATCH_UP_S = 0.5  # at most, until what lay in a spool is sent
 
 Key = tuple[str, str, int]
 
@@ -132,19 +136,26 @@ def sources_on(partition: int, partitions: int, name: str, count: int) -> list[s
 
 
 class Load:
-    """Requests of a few services at a steady rate, all good, the same number of sources for each partition; and bursts of
-    bad ones on request, whose outcomes are kept: pages are expected of them, and of nobody else."""
+    """Requests of a few services at a steady rate, all good, the same number of sources for each partition, some of them
+    over HTTP; and bursts of bad ones on request, whose outcomes are kept: pages are expected of them, and of nobody else.
+    `gateway`: its URL."""
 
-    def __init__(self, bootstrap: str, journal: Path, seed: int, rate: int, partitions: int) -> None:
+    def __init__(self, bootstrap: str, journal: Path, seed: int, rate: int, partitions: int, gateway: str) -> None:
         self.ledger, self.told, self.rate = Ledger(outcomes=False), Ledger(), rate
         self.journal = Journal(journal)
         self.raw = KafkaTransport(bootstrap, config={"message.timeout.ms": 5_000})
         self.noted = JournalTransport(self.raw, self.journal)
         self._random = random.Random(seed)
         self._clients: list[Client] = []
+        self._gateway, self._spool = gateway, journal.parent / "spool"
+        self._raw: list[GatewayTransport] = []
+        self.behind: set[str] = set()  # sources over HTTP
+        self.timed: list[Timed] = []  # of the sources behind the gateway
         for partition in range(partitions):
             for source in sources_on(partition, partitions, "steady", SOURCES):
                 self.client(source, source=source)
+            for source in sources_on(partition, partitions, BEHIND, 1):
+                self.gated(source, source, FLUSH_S)
         self._steady = list(self._clients)
         self._running, self._ended = threading.Event(), threading.Event()
         self.ailing: set[Client] = set()  # services that fail on and on, a request each tick
@@ -169,6 +180,30 @@ class Load:
         raw = KafkaTransport(bootstrap, config={"message.timeout.ms": 5_000})
         return self._client(self.ledger, service, "", FLUSH_S, transport=JournalTransport(raw, self.journal))
 
+    def gated(self, service: str, source: str, flush_interval: float) -> Client:
+        """A source that sends over HTTP, and keeps on its disk what the gateway has not taken yet."""
+        self.behind.add(source)
+        return self._client(self.ledger, service, source, flush_interval, self._over_http(), spool=str(self._spool))
+
+    def failing_gated(self, service: str) -> Client:
+        """A source of a service that may have to page, over HTTP."""
+        return self._client(self.told, service, "", FLUSH_S, self._over_http())
+
+    def _over_http(self) -> Transport:
+        raw = GatewayTransport(self._gateway)
+        self._raw.append(raw)
+        self.timed.append(Timed(raw))
+        return JournalTransport(self.timed[-1], self.journal)
+
+    def waits(self, since: float) -> tuple[list[float], int]:
+        """Of all sources behind the gateway, as `Timed.waits`."""
+        found = [timed.waits(since) for timed in self.timed]
+        return [seconds for waits, _ in found for seconds in waits], sum(failed for _, failed in found)
+
+    def longest_s(self) -> float:
+        """How long one of them waits for its answer by now."""
+        return max(timed.longest_s() for timed in self.timed)
+
     def _client(
         self,
         ledger: Ledger,
@@ -177,10 +212,11 @@ class Load:
         flush_interval: float,
         transport: Transport | None = None,
         schema_id: int | None = None,
+        spool: str = "",
     ) -> Client:
         made = Client(
             transport=LedgerTransport(transport or self.noted, ledger), kind="web", service=service, source=source or f"{service}-a",
-            flush_interval=flush_interval, report=False, schema_id=schema_id,
+            flush_interval=flush_interval, report=False, schema_id=schema_id, spool=spool, catch_up_jitter=CATCH_UP_S,
         )  # fmt: skip
         self._clients.append(made)
         return made
@@ -196,6 +232,8 @@ class Load:
         self._thread.join()
         for client in self._clients:
             client.close(SETTLE_S)
+        for raw in self._raw:
+            raw.close()
         self.journal.close()
 
     def _run(self) -> None:
@@ -240,6 +278,11 @@ class Load:
     def unknown(self) -> int:
         """Measurements whose fate is not known."""
         return self.ledger.unknown + self.told.unknown
+
+    @property
+    def sent_again(self) -> int:
+        """Batches that were sent once more, as their fate was not known."""
+        return self.ledger.retried + self.told.retried
 
     @property
     def acknowledged(self) -> int:

@@ -1,52 +1,44 @@
 """Nemesis: does what a step says.
 
-What: one function an action, in a table. Why: the schedule is data and can be read; this is all that acts on it. It
-refuses to clean up: `Field.heal` puts everything right, whatever was done.
+What: one function an action, in a table, those of the gateway and of records beside. Why: the schedule is data and can be
+read; this is all that acts on it. It refuses to clean up: `Field.heal` puts everything right, whatever was done.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import psutil
-from confluent_kafka import Producer
 
 from demo.workers import ROOT
-from proof import payloads
 from proof.faults import NODES, WORKERS, Step
 from proof.field import PARTITIONS, Field
+from proof.harm import Unexpected
 from proof.intent import burst
 from proof.registry import SCHEMA_ID
+from proof.siege import Siege
+from proof.tampering import Tampering
 from proof.way import Way
 from sinks.fakes.receiver import Fault
 from streams import topics
 
 TOLD_S = 1.0  # between two services that fail, while somebody is to die as he tells of one
 PAGER_FAULTS = 5
-BOMB_MB = 64.0
 LINK_DELAY_S, LINK_BYTES_PER_S = 0.2, 8_000.0
 SUSPENDED_S = 0.2
 FULL_BYTES = 4_096  # no file may grow beyond
 SKEWED = ROOT / "proof" / "skewed"
 
 
-class Unexpected(AssertionError):
-    """Something that must not be was found"""
-
-
-class Nemesis:
-    """Acts on a field. `recovered_s`: of each kill and partition that the dead one held, how long it took from the kill
-    until a measurement that was sent after it had come out. `injected`: faults that did happen."""
+class Nemesis(Siege, Tampering):
+    """Every action, by its name."""
 
     def __init__(self, field: Field, seed: int) -> None:
-        self.field, self.rng = field, random.Random(seed)
-        self.recovered_s: list[float] = []
-        self.injected = 0
+        super().__init__(field, seed)
         self._actions: Mapping[str, Callable[[Step], int]] = {
             name.removeprefix("_do_"): getattr(self, name) for name in dir(self) if name.startswith("_do_")
         }
@@ -55,14 +47,6 @@ class Nemesis:
         """Do it, and wait until measurements sent after it come out. Raises NotInTime, Unexpected."""
         with self.field.notes.fault(step.action):
             self.injected += self._actions[step.action](step)
-
-    def _recover(self, since: float = 0.0, held: Collection[int] = ()) -> None:
-        """Wait until what is sent from now on comes out, of every partition."""
-        self._arrive(Way(self.field, since, held))
-
-    def _arrive(self, way: Way) -> None:
-        self.field.until("what was sent after the fault", way.open)
-        self.recovered_s += way.recovered_s
 
     def _victim(self, name: str) -> set[int]:
         """Partitions of a worker that is going to die: it must hold some, or its death would show nothing."""
@@ -210,54 +194,6 @@ class Nemesis:
         self.field.until(f"{len(services)} pages", told)
         return len(services)
 
-    def _do_again(self, step: Step) -> int:
-        """What was sent before, so many times over, in any order."""
-        kept = self.field.load.noted.kept * step.count
-        self.rng.shuffle(kept)
-        for key, value in kept:
-            self.field.load.raw.send(key, value, lambda error: None)
-        self._recover()
-        return len(kept)
-
-    def _do_poison(self, step: Step) -> int:
-        broken = payloads.poison(self.field.load.noted.kept[-1][1])
-        self._refused([(value, "none") for value in broken])
-        return len(broken)
-
-    def _do_bombs(self, step: Step) -> int:
-        """Small batches that unfold to many times their size, one of each codec: noted, and nobody's memory grows by it."""
-        before = self.field.resident_mb()
-        self._refused([(bytes(payloads.BOMB_BYTES), codec) for codec in payloads.CODECS])
-        grown = self.field.resident_mb() - before
-        if grown > BOMB_MB:
-            raise Unexpected(f"{Unexpected.__doc__}: the workers' memory grew by {grown:.0f} MB")
-        return len(payloads.CODECS)
-
-    def _refused(self, records: Sequence[tuple[bytes, str]]) -> None:
-        """Publish records (value, codec) of which each must become a dead letter."""
-        letters = self.field.watch.audit
-        before = len(letters.dead_letters)
-        self._publish(b"broken", records)
-        self.field.until("the dead letters", lambda: len(letters.dead_letters) >= before + len(records))
-        self._recover()
-
-    def _do_hostile(self, step: Step) -> int:
-        records = list(payloads.hostile(self._boot(), time.time_ns() // 1_000_000))
-        self._publish(b"hostile", [(value, "none") for value in records])
-        self._recover()
-        return len(records)
-
-    def _do_flood(self, step: Step) -> int:
-        """More series than a worker keeps: those beyond are counted together, so that the sum stays true."""
-        records = payloads.flood(self._boot(), time.time_ns() // 1_000_000, step.count)
-        self._publish(b"flood", [(value, "lz4") for value in records])
-        self.field.flooded += step.count
-        self._recover()
-        return step.count
-
-    def _boot(self) -> str:
-        return f"h{self.rng.getrandbits(32):08x}"
-
     def _do_registry(self, step: Step) -> int:
         """A registry that goes away: what its records name is known already, and goes on. Then a worker dies, and whoever
         takes over what it held cannot learn it again before the registry is back; nothing is lost meanwhile."""
@@ -333,13 +269,6 @@ class Nemesis:
         field.resting.discard(name)
         field.until("all at work again", field.at_work)
 
-    def _meanwhile(self, seconds: float, way: Way) -> None:
-        """Let it run for so long, and note what arrives."""
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
-            self.field.tend()
-            way.open()
-
     def _do_starve(self, step: Step) -> int:
         """A worker that may open no more files or connections, has no more memory, or gets a fifth of a processor."""
         name, _, what = step.target.partition("=")
@@ -388,12 +317,3 @@ class Nemesis:
             if listening - {("127.0.0.1", self.field.ports[name])}:
                 raise Unexpected(f"{Unexpected.__doc__}: {name} listens on {sorted(listening)}")
         return len(WORKERS)
-
-    def _publish(self, key: bytes, records: Sequence[tuple[bytes, str]]) -> None:
-        """Values, each with its codec, to any partitions."""
-        fixed = {"bootstrap.servers": self.field.cluster.bootstrap, "acks": "all", "message.max.bytes": 8 << 20}
-        producers = {codec: Producer({**fixed, "compression.type": codec}) for codec in {codec for _, codec in records}}
-        for value, codec in records:
-            producers[codec].produce(topics.TELEMETRY, value, key, self.rng.randrange(PARTITIONS))
-        for producer in producers.values():
-            producer.flush(30)

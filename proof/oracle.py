@@ -8,11 +8,12 @@ unknown, I6 revisions only grow. It refuses tolerance, and the product's decoder
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import fastavro
@@ -185,6 +186,18 @@ def foreign(bootstrap: str, topic: str) -> list[bytes]:
     if not done.stdout and done.returncode:
         raise subprocess.CalledProcessError(done.returncode, CONSUMER, done.stdout, done.stderr)
     return [unescape(line) for line in done.stdout.split(b"\n") if line]
+
+
+def repeated(values: Iterable[bytes], sources: Collection[str]) -> int:
+    """How many records of these sources lie in a raw log although the same batch lies there before."""
+    seen, again = set(), 0
+    for value in values:
+        with contextlib.suppress(NotARecord):
+            batch = read_batch(value)
+            key = (batch.source, batch.boot, batch.sequence)
+            again += batch.source in sources and key in seen
+            seen.add(key)
+    return again
 
 
 def cells_in(values: Iterable[bytes], dedupe: bool = True) -> tuple[Cells, int]:

@@ -31,7 +31,9 @@ BASE_S, MOST_S = 1.0, 60.0  # back-off: from half of base, doubled each time
 LATE_MAX_S = 20.0
 TAKEN = range(200, 300)
 #: Faults that touch neither workers nor brokers: nothing that was taken may be sent again because of them.
-HARMLESS = frozenset({"pager", "pager_dead", "again", "poison", "hostile", "ports", "storm", "slow_link"})
+HARMLESS = frozenset(
+    {"pager", "pager_dead", "again", "poison", "hostile", "ports", "storm", "slow_link", "oversized", "slowloris"}
+)
 
 Subject = tuple[str, tuple[tuple[str, str], ...]]  # SLO and group
 Spans = Sequence[tuple[int, int]]  # (from, to) in ms since epoch

@@ -1,17 +1,13 @@
 """Play: a run from its first record to its verdict.
 
-What: warm-up; each row: storm, heal, recover, page; then quiesce, and the checks: every window, the raw topic by foreign
-code, every revision, the journal, the controls. Why: liveness is asked of each row, within a bound; safety of the whole,
+What: warm-up; each row: storm, heal, recover, page; then quiesce, and the checks (`proof.judgement`). Why: liveness is asked of each row, within a bound; safety of the whole,
 where each wrong window is blamed on the row in which it lies. It refuses to judge books while faults last.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import resource
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -20,23 +16,21 @@ from pathlib import Path
 
 from demo.audit import Difference
 from demo.ledger import WINDOW_MS
-from demo.pages import Page
 from demo.workers import ROOT
-from proof import controls, intent, oracle, pages, stock_faust
+from proof import pages
 from proof.faults import NOT_DONE, Row, rows
-from proof.field import Field, NotInTime, judged
+from proof.field import Field, NotInTime
+from proof.harm import Unexpected
 from proof.intent import burst
-from proof.nemesis import Nemesis, Unexpected
+from proof.judgement import SHOWN, came, last_checks, long_controls
+from proof.nemesis import Nemesis
 from proof.report import Report, Result, into, joined
-from streams import topics
 
 RESULTS = ROOT / "bench" / "results" / "chaos.json"
 CONTROL_ROWS = ("21",)  # records again: without them there is nothing that dedupe could be off for
 CONTROLS = RESULTS.with_name("controls.json")
 PAGE = ROOT / "docs" / "reliability.md"
 GOOD, BAD, RECOVERY = 40, 25, 3_000  # so many good ones later less than 1 % is bad: the burn ends
-SHOWN = 5
-LAST_MAX_S, ENDS_MAX_S = 40.0, 20.0
 PATIENCE_S, LONG_PATIENCE_S = 90.0, 240.0  # for anything that must come
 
 
@@ -68,8 +62,13 @@ def play(order: Order) -> Report:
     """One run. Its files stay when it fails."""
     directory = Path(tempfile.mkdtemp(prefix="tocsin-proof-"))
     begun = time.monotonic()
-    with Field(directory, order.seed, order.rate, LONG_PATIENCE_S if order.long else PATIENCE_S) as field:
-        say(f"three brokers and two workers after {time.monotonic() - begun:.0f} s; seed {order.seed}")
+
+    def told(text: str) -> None:
+        say(f"{time.monotonic() - begun:4.0f} s  {text}")
+
+    patience_s = LONG_PATIENCE_S if order.long else PATIENCE_S
+    with Field(directory, order.seed, order.rate, patience_s, order.long) as field:
+        told(f"three brokers, two workers and a gateway; seed {order.seed}")
         results, left = [], []
         for number, row in enumerate(rows(order.seed, order.long, everything=bool(order.only))):
             if order.minutes and time.monotonic() - begun > order.minutes * 60:
@@ -77,14 +76,14 @@ def play(order: Order) -> Report:
             elif not order.only or row.number in order.only:
                 results.append(play_row(field, row, f"row-{number}", order.seed + number))
                 wrong = results[-1].wrong
-                say(f"{time.monotonic() - begun:4.0f} s  {' | '.join(results[-1].cells())} {list(wrong) or ''}")
-        results = blamed(results, settled(field))
-        wrong, figures = page_checks(field)
-        seen, checks, more = last_checks(field, order.seed)
+                told(f"{' | '.join(results[-1].cells())} {list(wrong) or ''}")
+        end = last_checks(field, order.seed, told)
         if order.long or order.controls:
-            seen += long_controls(field, order.seed)
+            told("controls that take their time: an election that is not clean, stock Faust")
+            end.seen += long_controls(field, order.seed)
+    seconds = round(time.monotonic() - begun, 1)
     report = Report(
-        order.seed, order.long, round(time.monotonic() - begun, 1), joined(results), seen, checks | figures, [*wrong, *more],
+        order.seed, order.long, seconds, joined(blamed(results, end.differences)), end.seen, end.figures, end.wrong,
         NOT_DONE | dict.fromkeys(set(left) - {one.row for one in results}, "the time was over"),
     )  # fmt: skip
     print(report.table(), flush=True)
@@ -105,7 +104,7 @@ def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
     """Storm, heal, and wait until work goes on and the page is there. What was lost is judged at the end, by window."""
     nemesis, wrong, begun_ms = Nemesis(field, seed), [], time.time_ns() // 1_000_000
     sent, known_false, repeated = field.load.acknowledged, field.unasked(), field.repeated()
-    failing = field.load.failing(service)
+    failing = field.load.failing_gated(service) if row.gated else field.load.failing(service)
     if row.pages:
         known = field.known(service)
         burst(failing, GOOD, 0)
@@ -145,11 +144,6 @@ def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
     )  # fmt: skip
 
 
-def came(page: Page) -> bool:
-    """Whether it was delivered."""
-    return page.delivered_ms is not None
-
-
 def blamed(results: Sequence[Result], differences: Sequence[Difference]) -> list[Result]:
     """Each cell that is wrong, counted in the row that had begun when its window ended."""
     found = list(results)
@@ -162,79 +156,3 @@ def blamed(results: Sequence[Result], differences: Sequence[Difference]) -> list
             wrong=[*row.wrong, str(one)] if len(row.wrong) < SHOWN else row.wrong,
         )  # fmt: skip
     return found
-
-
-def page_checks(field: Field) -> tuple[list[str], dict[str, object]]:
-    """P1 to P7 over the whole run, rows' own services and others; and how much there was to judge."""
-    with contextlib.suppress(NotInTime):
-        field.until("each end of a burn", lambda: not pages.ends(field.requests(), field.lives()), ENDS_MAX_S)
-    expected, unasked = field.pages()
-    wrong = [f"no page for {dict(page.expected.group)}" for page in expected if not came(page)]
-    wrong += [f"a page that nothing asked for: {key}" for key in unasked]
-    if field.repeated():
-        wrong.append(f"{field.repeated()} pages too many")
-    wrong += field.unaccounted()
-    more, figures = pages.judge(field.requests(), field.notes, field.lives())
-    return wrong + more[:SHOWN], figures
-
-
-def settled(field: Field) -> Sequence[Difference]:
-    """What is wrong once the load stands still and everything had time to come out: nothing, it is hoped."""
-    say("the load stands still; waiting for the last windows")
-    with field.quiet():
-        for key, value in field.load.noted.kept:
-            field.load.raw.send(key, value, lambda error: None)  # once more: dedupe off must have something to miss
-        field.load.raw.flush(LAST_MAX_S)
-        with contextlib.suppress(NotInTime):
-            field.until("every measurement", lambda: field.verdict().exact, LAST_MAX_S)
-        return field.verdict().differences
-
-
-def long_controls(field: Field, seed: int) -> list[controls.Control]:
-    """Those that take minutes."""
-    say("controls that take their time: an election that is not clean, stock Faust")
-    with field.quiet():
-        seen = [controls.unclean(field.cluster)]
-        field.until("all copies in sync", field.cluster.healed)
-        return [*seen, *stock_faust.both(field.cluster, field.directory, seed)]
-
-
-def last_checks(field: Field, seed: int) -> tuple[list[controls.Control], dict[str, object], list[str]]:
-    """Controls, and what is judged of the whole run."""
-    say("controls, and the raw topic read by Kafka's own consumer")
-    with field.quiet():
-        with contextlib.suppress(
-            NotInTime
-        ):  # the load went on while pages were judged; books that are not exact say so
-            field.until("the last measurements", lambda: field.verdict().exact, LAST_MAX_S)
-        truth = field.load.truth()
-        late = judged(field.watch.audit.late())
-        seen = controls.in_books(truth, field.found(), late, seed)
-        values = oracle.foreign(field.cluster.bootstrap, topics.TELEMETRY)
-        raw, unreadable = oracle.cells_in(values)
-        raw = judged(raw)
-        seen.append(controls.without_dedupe(truth, values, judged))
-        field.load.journal.sync()
-        books = intent.read(field.directory / "journal.tsv")
-    differing = [key for key in raw.keys() | truth.keys() if raw.get(key) != truth.get(key)]
-    revisions, crashes = field.watch.revisions, sum(code == -signal.SIGKILL for _, code in field.ends)
-    wrong = [f"ledger and raw topic differ in {len(differing)} cells"] if differing else []
-    wrong += revisions.broken[:SHOWN]
-    counted, series = field.flood()
-    if counted != field.flooded or (field.flooded and series >= field.flooded):
-        wrong.append(f"of {field.flooded} measurements of the flood {counted} were counted, in {series} series")
-    wrong += [f"{len(books.unknown)} batches of unknown fate"] if books.unknown else []
-    seen += [controls.commit_first(field.cluster.bootstrap), controls.acks_one(field.cluster)]
-    return (
-        seen,
-        {
-            "cells_by_foreign_reader": len(raw), "cells_differing": len(differing), "unreadable_records": unreadable,
-            "rollup_rows_judged": revisions.rows, "revisions_broken": len(revisions.broken),
-            "batches_intended": len(books.intended), "batches_unknown": len(books.unknown),
-            "worker_kills": field.kills, "broker_kills": field.cluster.kills,
-            "ends_by_themselves": len(field.ends) - crashes, "measurements": field.load.acknowledged,
-            "never_sent_as_buffers_were_full": field.load.given_up,
-            "memory_of_this_process_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
-        },
-        wrong,
-    )  # fmt: skip

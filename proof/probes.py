@@ -10,36 +10,40 @@ steers only which group is used, and judges nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tocsin import Client
 
-from proof.intent import METRIC, Load, sources_on
+from proof.intent import METRIC, sources_on
 from proof.oracle import Watch
 from schemas.records import SloGroup
 
 FLUSH_S = 0.02
 
 
-def group_on(slo: str, partition: int, partitions: int) -> SloGroup:
-    """A group of that SLO, one a service, that is evaluated on that partition."""
+def group_on(slo: str, partition: int, partitions: int, name: str = "probe") -> SloGroup:
+    """A group of that SLO, one a service `name-N`, that is evaluated on that partition."""
     number = 0
     while True:
-        found = SloGroup(slo, 0, {"service": f"probe-{number}"})
+        found = SloGroup(slo, 0, {"service": f"{name}-{number}"})
         if found.id % partitions == partition:
             return found
         number += 1
 
 
 class Probes:
-    """The sources, and what came out of them."""
+    """The sources, and what came out of them. `make`: a client, from service, source and flush interval."""
 
-    def __init__(self, load: Load, watch: Watch, slo: str, partitions: int) -> None:
+    def __init__(
+        self, make: Callable[[str, str, float], Client], watch: Watch, slo: str, partitions: int, name: str = "probe"
+    ) -> None:
         self._watch, self._number = watch, 0
         self._clients: dict[int, Client] = {}
         self._groups: dict[int, bytes] = {}
         for partition in range(partitions):
-            group = group_on(slo, partition, partitions)
-            (source,) = sources_on(partition, partitions, "probe", 1)
-            self._clients[partition] = load.client(group.labels["service"], source=source, flush_interval=FLUSH_S)
+            group = group_on(slo, partition, partitions, name)
+            (source,) = sources_on(partition, partitions, name, 1)
+            self._clients[partition] = make(group.labels["service"], source, FLUSH_S)
             self._groups[partition] = group.canonical()
             watch.follow(group.canonical())
 

@@ -8,7 +8,13 @@ import contextlib
 import pytest
 from aiohttp import web
 
+from gateway.answers import refusal_answer
+from gateway.limits import BODY_BYTES, LINGER_BYTES
+from gateway.refusal import Refusal
+from gateway.selfmetrics import CUT
 from tests.gateway.making import listening, send, until
+
+SOCKET_BYTES = 40 << 20  # what a kernel takes for a process that does not read
 
 
 async def fine(request: web.BaseRequest) -> web.Response:
@@ -148,3 +154,49 @@ async def test_what_is_not_http_is_refused_without_a_word_in_the_log(caplog):
     assert b" 400 " in answer.split(b"\r\n")[0]
     assert b"aiohttp" not in answer, "versions are nobody's business"
     assert not caplog.records
+
+
+async def sent_until_cut(host, port, head, piece, at_most):
+    """(answer's head, bytes that were taken) of a sender who goes on whatever he is told."""
+    taken = 0
+    async with raw(host, port) as (reader, writer):
+        writer.write(head)
+        answer = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
+        with contextlib.suppress(ConnectionError):
+            while taken < at_most:
+                writer.write(piece)
+                await writer.drain()
+                taken += len(piece)
+        return await answer, taken
+
+
+@pytest.mark.parametrize(
+    ("status", "least", "most"), [(413, LINGER_BYTES, 2 * LINGER_BYTES), (503, BODY_BYTES, BODY_BYTES + LINGER_BYTES)]
+)
+async def test_what_was_refused_is_not_read_on_for_ever(status, least, most):
+    async def refusing(request):
+        return refusal_answer(Refusal(status, "why", "so"))
+
+    before = CUT.labels("too_much")._value.get()
+    async with listening(refusing) as (host, port, listener):
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1099511627776\r\n\r\n"
+        answer, taken = await sent_until_cut(host, port, head, bytes(1 << 16), 16 * BODY_BYTES)
+        assert answer.startswith(b"HTTP/1.1 %d" % status)
+        assert least <= taken <= most + SOCKET_BYTES
+        assert CUT.labels("too_much")._value.get() == before + 1
+        await until(lambda: listener.open == 0)
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["the answer waits", "the answer lies in the buffer"])
+async def test_a_reader_who_does_not_read_is_cut_and_hears_of_it(waits):
+    async def long(request):
+        if not waits:
+            request.transport.set_write_buffer_limits(high=1 << 30)
+        return web.Response(body=bytes(64 << 20))
+
+    async with listening(long, request_s=0.3) as (host, port, listener), raw(host, port) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await until(lambda: listener.open == 1)
+        await until(lambda: listener.open == 0)
+        with pytest.raises(ConnectionError):
+            await reader.read()

@@ -55,3 +55,12 @@ def test_with_room_nobody_is_held_to_a_part():
         other.grow(49)
         with pytest.raises(Refusal):
             other.grow(2)
+
+
+def test_to_ask_for_room_holds_nothing():
+    budget = Budget(10)
+    with Share(budget) as share:
+        share.room(7)
+        assert budget.used == 0
+        with pytest.raises(Refusal):
+            share.room(11)

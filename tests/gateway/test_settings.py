@@ -43,6 +43,7 @@ def test_credentials_are_enough_to_listen_for_others(tmp_path):
     [
         ({"tls_cert": "a"}, "TLS_KEY"),
         ({"tls_client_ca": "a"}, "TLS_CERT"),
+        ({"request_s": 6.0, "delivery_timeout_s": 5.0}, "REQUEST_S"),
         ({"jwks_url": "https://issuer/jwks"}, "JWT_ISSUER"),
         ({"jwks_url": "http://issuer/jwks", "jwt_issuer": "i", "jwt_audience": "a"}, "https"),
         ({"jwks_url": "file:///etc/passwd", "jwt_issuer": "i", "jwt_audience": "a"}, "https"),

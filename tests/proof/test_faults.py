@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway import crash as gateway_crash
 from proof.faults import NOT_DONE, WORKERS, rows
 from proof.nemesis import Nemesis
 from streams import crash
@@ -22,6 +23,10 @@ def test_every_action_is_known_and_every_crash_point_exists() -> None:
                 name, _, point = step.target.partition("=")
                 assert name in WORKERS
                 crash.points("merge", point, lambda: None)
+            if step.action == "gateway":
+                ends = step.target.split(",")
+                assert {end.partition(":")[0] for end in ends} == set(gateway_crash.STEPS)
+                assert all(gateway_crash.points(end, lambda: None) for end in ends)
 
 
 DEATHS = {"kill": 1, "crash": 2, "kill_all": 2, "kill_leader": 1}

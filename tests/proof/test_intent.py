@@ -76,10 +76,16 @@ def services(load: Load) -> set[str]:
 
 
 def test_a_load_from_its_first_request_to_silence(tmp_path: Path) -> None:
-    load = Load("127.0.0.1:9", tmp_path / "journal.tsv", seed=1, rate=400, partitions=PARTITIONS)
-    load.noted.inner = MemoryTransport()
+    load = Load("127.0.0.1:9", tmp_path / "journal.tsv", 1, 400, PARTITIONS, "http://127.0.0.1:9")
+    for kept in (load.noted, *load.timed):
+        kept.inner = MemoryTransport()
     with load:
-        wait_for(lambda: len(services(load)) == 2 * PARTITIONS)
+        wait_for(lambda: len(services(load)) == 3 * PARTITIONS)
+        assert len(load.behind) == PARTITIONS
+        waits, failed = load.waits(0.0)
+        assert len(waits) >= PARTITIONS
+        assert failed == 0
+        assert load.longest_s() == 0.0
         assert {partition_of(service, PARTITIONS) for service in services(load)} == set(range(PARTITIONS))
         assert not load.told.outcomes()
         assert not load.ledger.outcomes()  # nobody expects pages of those

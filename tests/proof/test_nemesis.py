@@ -9,7 +9,8 @@ import pytest
 
 from proof.faults import Step
 from proof.field import NotInTime
-from proof.nemesis import Nemesis, Unexpected
+from proof.harm import Unexpected
+from proof.nemesis import Nemesis
 from proof.pages import Notes
 from proof.way import Way
 

@@ -73,5 +73,6 @@ def test_a_raw_log_counts_each_batch_once_and_notes_what_is_none() -> None:
     cells, unreadable = oracle.cells_in([*values, b"not avro", *values, hostile.records[0][1]])
     assert cells == ledger.truth
     assert unreadable == 2
+    assert [oracle.repeated([*values, b"not avro", *values], of) for of in ({"shop-1"}, {"other"})] == [1, 0]
     twice = controls.without_dedupe(ledger.truth, [*values, *values], lambda cells: cells)
     assert (twice.lost, twice.doubled) == (0, 1)

@@ -56,7 +56,7 @@ def test_sources_lie_where_they_are_asked_to() -> None:
 
 def test_a_probe_has_come_when_so_many_were_counted() -> None:
     load, watch = Loading(), Watching()
-    probes = Probes(load, watch, "s", PARTITIONS)  # type: ignore[arg-type]  # as far as they are needed
+    probes = Probes(load.client, watch, "s", PARTITIONS)  # type: ignore[arg-type]  # as far as they are needed
     first, second = probes.send(), probes.send()
     assert [one.told for one in load.sources.values()] == [2] * PARTITIONS
     assert probes.came(first) == set()
