@@ -23,6 +23,9 @@ from local.limits import ANNOUNCED_MIN_BYTES, DISK_FREE_MIN_BYTES, LOG_TAIL_LINE
 from local.process import exclusive
 from local.resolve_marks import PROGRESS_MARK, RESULT_MARK
 
+#: For a program of seconds or minutes: what a second compiler costs it does not bring back. A start takes a third less.
+BRIEF = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+
 #: Told what is happening, in words for a person; called from the thread that called the function.
 Progress = Callable[[str], None]
 

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -117,13 +118,21 @@ class EmbeddedBroker:
     """A broker whose files all lie in `directory`; port 0 picks a free one and keeps it over restarts.
 
     With `keep`, the broker outlives this process; otherwise it is ended with it, even if this process is killed.
+    `options` are Java's.
     """
 
     def __init__(
-        self, directory: Path, port: int = 0, keep: bool = False, progress: Progress = silent, seat: Seat | None = None
+        self,
+        directory: Path,
+        port: int = 0,
+        keep: bool = False,
+        progress: Progress = silent,
+        seat: Seat | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         self.directory = directory.resolve()
         self.seat = seat
+        self.options = options
         self.wanted_port = port
         self.keep = keep
         self.progress = progress
@@ -279,7 +288,7 @@ class EmbeddedBroker:
 
     def _java(self, classpath: str, heap_mib: int, main: str, arguments: list[str]) -> list[str]:
         logging = f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}"
-        return [str(java.java()), f"-Xmx{heap_mib}m", logging, "-cp", classpath, main, *arguments]
+        return [str(java.java()), f"-Xmx{heap_mib}m", *self.options, logging, "-cp", classpath, main, *arguments]
 
     def _spawn(self, ports: tuple[int, int], cluster: str, classpath: str) -> None:
         self.progress(f"starting Kafka {KAFKA_VERSION} on port {ports[0]}")

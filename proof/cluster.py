@@ -19,6 +19,7 @@ from typing import Self
 
 from confluent_kafka import KafkaException
 
+from local.java import BRIEF
 from local.kafka import EmbeddedBroker, Seat
 from local.process import free_port
 from streams.topics import admin
@@ -51,7 +52,8 @@ class Cluster:
         cluster = "T" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         self.seats = seats(NODES, cluster, detours)
         self.nodes = {
-            seat.node: EmbeddedBroker(directory / f"node-{seat.node}", seat=seat, keep=False) for seat in self.seats
+            seat.node: EmbeddedBroker(directory / f"node-{seat.node}", seat=seat, keep=False, options=BRIEF)
+            for seat in self.seats
         }
         self.kills = 0
 

@@ -177,7 +177,7 @@ def foreign(bootstrap: str, topic: str) -> list[bytes]:
     deserializer = "org.apache.kafka.common.serialization.BytesDeserializer"
     done = subprocess.run(
         [
-            str(java.java()), "-Xmx256m", "-Dlog4j2.level=OFF", "-cp", classpath, CONSUMER, "--bootstrap-server",
+            str(java.java()), "-Xmx256m", *java.BRIEF, "-Dlog4j2.level=OFF", "-cp", classpath, CONSUMER, "--bootstrap-server",
             bootstrap, "--topic", topic, "--from-beginning", "--timeout-ms", str(IDLE_MS),
             "--formatter-property", f"value.deserializer={deserializer}",
         ],

@@ -23,7 +23,7 @@ from proof.way import Way
 from streams import topics
 
 HANGING_S = 0.3  # a request that waits so long for a frozen broker is killed with its gateway
-GOOD_P99_S = 1.0  # of a good client beside bad ones, from hand-over to fate
+GOOD_P99_S = 2.0  # of a good client beside bad ones, from hand-over to fate
 GOOD_P99_TIMES = 5.0  # what it was just before: on a machine that is busy anyway
 GOOD_LEAST = 40  # requests that say what it was
 GATE_MB = 160.0  # by which a gateway's memory may grow: its budget of 128 MiB for bodies, and what is read of others
