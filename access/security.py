@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import ssl
 from typing import Any, Final
 
 from pydantic import Field, SecretStr, model_validator
@@ -30,6 +31,9 @@ SECRETS: Final = {
     "kafka_password": "kafka_password_file",
     "kafka_client_secret": "kafka_client_secret_file",
 }
+PEM: Final = (
+    "kafka_ca_file", "kafka_cert_file", "kafka_key_file", "kafka_key_password", "kafka_key_password_file", "kafka_token_ca_file",
+)  # fmt: skip
 #: Settings of OAUTHBEARER that only a token endpoint needs.
 ENDPOINT: Final = (
     "kafka_client_id", "kafka_client_secret", "kafka_client_secret_file", "kafka_scope", "kafka_token_ca_file",
@@ -62,7 +66,7 @@ class KafkaSecurity(BaseSettings):
 
     @model_validator(mode="after")
     def _kafka_is_whole(self) -> KafkaSecurity:
-        problems = [*self._misplaced(), *self._missing(), *self._unreadable()]
+        problems = [*self._misplaced(), *self._missing(), *self._unreadable()] or self._no_context()
         if problems:
             raise ValueError("\n  ".join(problems))
         return self
@@ -134,6 +138,29 @@ class KafkaSecurity(BaseSettings):
                 except OSError as error:
                     problems.append(f"{self._name(field)}: {path} cannot be read: {error.strerror or error}")
         return problems
+
+    def _no_context(self) -> list[str]:
+        """What is wrong inside of the files, which else would only be found at the first connection."""
+        try:
+            self.context()
+            if self.kafka_token_ca_file:
+                ssl.create_default_context(cafile=self.kafka_token_ca_file)
+        except (OSError, ValueError) as error:
+            names = [self._name(f) for f in KafkaSecurity.model_fields if f in PEM and self._given(f)]
+            return [f"{', '.join(names)}: cannot be used: {error}"]
+        return []
+
+    def context(self) -> ssl.SSLContext | None:
+        """TLS as Python's own takes it: who vouches for the broker, and our certificate; None in plain text. Raises OSError,
+        ValueError."""
+        if not self.secured:
+            return None
+        context = ssl.create_default_context(cafile=self.kafka_ca_file)
+        context.check_hostname = self.kafka_check_hostname
+        if self.kafka_cert_file and self.kafka_key_file:
+            password = self.secret("kafka_key_password")  # by a function: without one OpenSSL would ask at the terminal
+            context.load_cert_chain(self.kafka_cert_file, self.kafka_key_file, lambda: password)
+        return context
 
     def secret(self, field: str) -> str:
         """A secret, out of its file where it has one. Raises OSError, ValueError."""

@@ -117,11 +117,15 @@ def broker(bootstrap: str) -> Check:
     """Whether a Kafka broker answers there."""
     from confluent_kafka import KafkaException
 
+    from access.environment import BadSettings
     from access.refusals import Ear
     from streams.topics import BrokerRefuses, admin, unavailable
 
     began = time.monotonic()
-    security = where.security()
+    try:
+        security = where.security()
+    except BadSettings as error:
+        return Check("broker", "fail", "; ".join(error.problems), "correct the variables that are named")
     ear = Ear(security.principal)
     client = admin(bootstrap, security, ear)
     try:

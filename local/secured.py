@@ -37,16 +37,18 @@ listener.name.secure.oauthbearer.sasl.server.callback.handler.class=org.apache.k
 listener.name.secure.oauthbearer.sasl.oauthbearer.jwks.endpoint.url={keys}
 listener.name.secure.oauthbearer.sasl.oauthbearer.expected.audience={audience}
 listener.name.secure.oauthbearer.sasl.oauthbearer.expected.issuer={issuer}
+listener.name.secure.oauthbearer.connections.max.reauth.ms={session_ms}
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class Issuer:
-    """Whose tokens are taken: `keys` is the URL of its JWKS."""
+    """Whose tokens are taken: `keys` is the URL of its JWKS. A session lives as long as its token, at most `session_ms`."""
 
     keys: str
     audience: str
     name: str
+    session_ms: int = 3_600_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +77,12 @@ class Secured:
         )
         if self.issuer is None:
             return lines
-        return lines + BEARER.format(keys=self.issuer.keys, audience=self.issuer.audience, issuer=self.issuer.name)
+        return lines + BEARER.format(
+            keys=self.issuer.keys,
+            audience=self.issuer.audience,
+            issuer=self.issuer.name,
+            session_ms=self.issuer.session_ms,
+        )
 
     @property
     def allowed(self) -> list[str]:

@@ -8,6 +8,7 @@ life, and to show one.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import ssl
 import time
@@ -29,9 +30,9 @@ class NoToken(RuntimeError):
 
 def of(security: KafkaSecurity) -> Any:
     """Faust's `broker_credentials`; None without security. Raises OSError, ValueError."""
-    if not security.secured:
+    context = security.context()
+    if context is None:
         return None
-    context = tls(security)
     if security.kafka_protocol != SASL_SSL:
         return faust.SSLCredentials(context)
     if security.kafka_mechanism == BEARER:
@@ -42,17 +43,6 @@ def of(security: KafkaSecurity) -> Any:
         mechanism=security.kafka_mechanism,
         ssl_context=context,
     )
-
-
-def tls(security: KafkaSecurity) -> ssl.SSLContext:
-    """The context: who vouches for the broker, and our own certificate. Raises OSError, ValueError."""
-    context = ssl.create_default_context(cafile=security.kafka_ca_file)
-    context.check_hostname = security.kafka_check_hostname
-    if security.kafka_cert_file and security.kafka_key_file:
-        context.load_cert_chain(
-            security.kafka_cert_file, security.kafka_key_file, security.secret("kafka_key_password") or None
-        )
-    return context
 
 
 class Tokens(AbstractTokenProvider):
@@ -79,7 +69,8 @@ class Tokens(AbstractTokenProvider):
     async def _asked(self) -> str:
         """Client credentials (RFC 6749, section 4.4)."""
         security = self._security
-        who = aiohttp.BasicAuth(security.kafka_client_id, security.secret("kafka_client_secret"))
+        who = f"{security.kafka_client_id}:{security.secret('kafka_client_secret')}".encode()  # as librdkafka writes it
+        headers = {"Authorization": f"Basic {base64.b64encode(who).decode()}"}
         form = {"grant_type": "client_credentials"} | ({"scope": security.kafka_scope} if security.kafka_scope else {})
         context = ssl.create_default_context(cafile=security.kafka_token_ca_file)
         bound = aiohttp.ClientTimeout(total=ANSWER_S)
@@ -87,7 +78,7 @@ class Tokens(AbstractTokenProvider):
             async with (
                 aiohttp.ClientSession(timeout=bound) as session,
                 session.post(
-                    security.kafka_token_url, data=form, auth=who, ssl=context, allow_redirects=False
+                    security.kafka_token_url, data=form, headers=headers, ssl=context, allow_redirects=False
                 ) as answer,
             ):
                 if answer.status != 200:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 import traceback
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
+from cryptography.hazmat.primitives import serialization
 from tocsin import InvalidOption
 from tocsin.security import CODE_ONLY, OPTIONS, Security
 
@@ -17,6 +19,7 @@ from access.security import OPEN, SECRETS, KafkaSecurity
 from gateway.settings import Settings as GatewaySettings
 from streams.settings import Settings as WorkerSettings
 from tests.access.test_tokens import unsigned
+from tests.gateway.test_certificate import Authority
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "hunter2"
@@ -26,14 +29,16 @@ OIDC = {
     "client_secret": CANARY, "scope": "kafka",
 }  # fmt: skip
 
+BY_FILE = {name: value for name, value in SCRAM.items() if name != "password"} | {"password_file": "secret"}
 WHOLE = [
     {},
     {"protocol": "ssl"},
     {"protocol": "ssl", "ca_file": "ca.pem", "cert_file": "c.pem", "key_file": "k.pem", "key_password": CANARY},
+    {"protocol": "ssl", "cert_file": "c.pem", "key_file": "k.pem", "key_password_file": "secret"},
     {"protocol": "ssl", "check_hostname": "false"},
     SCRAM,
     SCRAM | {"mechanism": "PLAIN", "ca_file": "ca.pem"},
-    {name: value for name, value in SCRAM.items() if name != "password"} | {"password_file": "secret"},
+    BY_FILE,
     OIDC,
     OIDC | {"token_ca_file": "ca.pem"},
     {name: value for name, value in OIDC.items() if name != "client_secret"} | {"client_secret_file": "secret"},
@@ -60,15 +65,40 @@ BROKEN = [
     ({**OIDC, "client_id": ""}, "CLIENT_ID"),
     ({"protocol": "ssl", "cert_file": "c.pem"}, "go together"),
     ({"protocol": "ssl", "ca_file": "gone.pem"}, "cannot be read"),
+    ({"protocol": "ssl", "ca_file": "secret"}, "CA_FILE: cannot be used"),
+    (OIDC | {"token_ca_file": "secret"}, "TOKEN_CA_FILE: cannot be used"),
+    ({"protocol": "ssl", "cert_file": "c.pem", "key_file": "k.pem"}, "KEY_FILE.*cannot be used"),  # it has a password
+    (
+        {"protocol": "ssl", "cert_file": "c.pem", "key_file": "k.pem", "key_password": "x"},
+        "KEY_PASSWORD.*cannot be used",
+    ),
+    (
+        {"protocol": "ssl", "cert_file": "c.pem", "key_file": "ca.pem", "key_password": CANARY},
+        "KEY_FILE.*cannot be used",
+    ),
     ({"protocol": "ssl", "check_hostname": "perhaps"}, "CHECK_HOSTNAME"),
 ]
 
 
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory) -> Path:
+    """An authority, a certificate, and its key under a password."""
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = Authority(folder, "ca")
+    certificate, key = authority.issue("c")
+    certificate.rename(folder / "c.pem")
+    locked = serialization.BestAvailableEncryption(CANARY.encode())
+    plain = serialization.load_pem_private_key(key.read_bytes(), None)
+    pem = serialization.Encoding.PEM
+    (folder / "k.pem").write_bytes(plain.private_bytes(pem, serialization.PrivateFormat.PKCS8, locked))
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def files(tmp_path, monkeypatch):
+def files(certificates, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("ca.pem", "c.pem", "k.pem"):
-        Path(name).write_text("pem")
+        shutil.copy(certificates / name, name)
     Path("secret").write_text(f"{CANARY}\n")
     Path("token").write_text(unsigned(exp=int(time.time()) + 3_600))
 
@@ -113,7 +143,7 @@ def test_secrets_are_in_no_repr():
 
 
 def test_a_file_is_read_anew_and_its_change_is_seen():
-    for found in (ours(WHOLE[6]), Security(WHOLE[6], {})):
+    for found in (ours(BY_FILE), Security(BY_FILE, {})):
         config = found.librdkafka if isinstance(found, KafkaSecurity) else found.config
         Path("secret").write_text("one")
         before = found.files()
@@ -127,7 +157,7 @@ def test_a_file_is_read_anew_and_its_change_is_seen():
 def test_a_file_that_is_no_secret_is_refused():
     Path("secret").write_bytes(b"x" * 100_000)
     with pytest.raises(ValueError, match="no secret"):
-        ours(WHOLE[6]).librdkafka()
+        ours(BY_FILE).librdkafka()
 
 
 def test_each_process_has_them_under_its_own_prefix(monkeypatch):

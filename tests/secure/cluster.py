@@ -36,6 +36,7 @@ from tests.secure.issuer import AUDIENCE, Issuer
 
 PARTITIONS = 2
 ANSWER_S = 30.0
+SESSION_MS = 4_000  # of a token's session: tests outlive it
 _KINDS = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP}
 _VERBS = acls._OPERATIONS
 
@@ -112,8 +113,10 @@ def cluster(directory: Path, issuer: Issuer) -> Iterator[Cluster]:
     certificate, key = authority.issue("broker")
     keystore = directory / "broker.pem"
     keystore.write_bytes(key.read_bytes() + certificate.read_bytes())
-    taken = Taken(f"{issuer.url}/keys", AUDIENCE, issuer.url)
+    taken = Taken(f"{issuer.url}/keys", AUDIENCE, issuer.url, SESSION_MS)
     secured = Secured((free_port(), free_port()), keystore, authority.path, {"plain": "word"}, taken)
     with EmbeddedBroker(directory / "kafka", secured=secured) as broker:
-        topics.ensure(broker.bootstrap, PARTITIONS)
-        yield Cluster(broker, secured, authority, issuer)
+        made = Cluster(broker, secured, authority, issuer)
+        operator = security(made.joined("operator", "operator"))
+        assert len(topics.ensure(made.sasl, PARTITIONS, security=operator)) == len(topics.TOPICS)
+        yield made

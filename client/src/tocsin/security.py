@@ -24,6 +24,7 @@ TOKEN = ("token_url", "token_file", "token", *ENDPOINT)
 OPTIONS = ("protocol", *TLS, "mechanism", *PASSWORD, *TOKEN)
 #: A secret, and the option that names a file with it.
 SECRETS = {name: f"{name}_file" for name in ("key_password", "password", "client_secret")}
+PEM = ("ca_file", "cert_file", "key_file", "key_password", "key_password_file", "token_ca_file")
 FILES = tuple(name for name in OPTIONS if name.endswith("_file"))
 CODE_ONLY = frozenset({"token"})  # a function that answers with a token
 SECRET_BYTES = 65_536  # of a file that holds one
@@ -116,6 +117,24 @@ class Security:
                 except OSError as error:
                     path = self._found[option]
                     raise InvalidOption(f"{variable(option)}: {path} cannot be read: {error.strerror}") from error
+        given = [option for option in PEM if option in self._found]
+        if given:
+            try:
+                self._loaded()
+            except (OSError, ValueError) as error:
+                raise InvalidOption(f"{', '.join(map(variable, given))}: cannot be used: {error}") from error
+
+    def _loaded(self) -> None:
+        """Look into the certificates, which else would only be read at the first connection. Raises OSError, ValueError."""
+        import ssl
+
+        for option in ("ca_file", "token_ca_file"):
+            if option in self._found:
+                ssl.create_default_context(cafile=self._found[option])
+        if "cert_file" in self._found:
+            password = self._secret("key_password")  # by a function: without one OpenSSL would ask at the terminal
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_cert_chain(self._found["cert_file"], self._found["key_file"], lambda: password)
 
     @property
     def principal(self) -> str:
