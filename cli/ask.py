@@ -13,8 +13,11 @@ import getpass
 import socket
 import time
 import uuid
+from typing import Any
 
-from cli import output, reading
+from access import refusals
+from access.refusals import Ear
+from cli import output, reading, where
 from cli.case import Case, gathered
 from cli.decoding import Decoder
 from cli.output import OK, PROBLEM, UNREACHABLE, Stop, coloured
@@ -91,14 +94,18 @@ def send(bootstrap: str, asked: Asked) -> None:
 
     def acknowledged(error: KafkaError | None, _: Message) -> None:
         if error is not None:
-            failed.append(error.str())
+            failed.append(refusals.told(error, security.principal, f"topic {COMMANDS} (Write)"))
 
-    settings: dict[str, str | int | float | bool] = {
+    security = where.security()
+    ear = Ear(security.principal)
+    settings: dict[str, Any] = {
         "bootstrap.servers": bootstrap,
         "acks": "all",
         "enable.idempotence": True,
         "delivery.timeout.ms": int(SEND_S * 1000),
         "log_level": 0,
+        "error_cb": ear,
+        **security.librdkafka(),
     }
     value, key = codec.encode(asked.command), asked.command.target.encode()
     try:
@@ -109,7 +116,7 @@ def send(bootstrap: str, asked: Asked) -> None:
         failed.append(error.args[0].str())
         left = 0
     if failed or left:
-        why = failed[0] if failed else f"no acknowledgement within {SEND_S:.0f} s"
+        why = ear.last or (failed[0] if failed else f"no acknowledgement within {SEND_S:.0f} s")
         raise Stop(UNREACHABLE, f"not sent: {why}", f"{bootstrap}, {COMMANDS}[{asked.partition}]", "`tocsin doctor`")
 
 

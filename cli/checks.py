@@ -21,6 +21,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from cli import where
+
 ANSWER_S = 5.0
 CLOCK_WARN_MS = 1_000
 CLOCK_FAIL_MS = 30_000  # half of what makes an event one "from the future"
@@ -39,7 +41,8 @@ class Check:
 
 def settings(environment: Mapping[str, str]) -> Check:
     """Whether the TOCSIN_* variables make settings."""
-    from streams.settings import BadSettings, load
+    from access.environment import BadSettings
+    from streams.settings import load
 
     try:
         found = load()
@@ -113,12 +116,24 @@ def port(bootstrap: str) -> Check:
 def broker(bootstrap: str) -> Check:
     """Whether a Kafka broker answers there."""
     from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
+
+    from access.environment import BadSettings
+    from access.refusals import Ear
+    from streams.topics import BrokerRefuses, admin, unavailable
 
     began = time.monotonic()
     try:
-        found = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=ANSWER_S)
+        security = where.security()
+    except BadSettings as error:
+        return Check("broker", "fail", "; ".join(error.problems), "correct the variables that are named")
+    ear = Ear(security.principal)
+    client = admin(bootstrap, security, ear)
+    try:
+        found = client.list_topics(timeout=ANSWER_S)
     except KafkaException as error:
+        why = unavailable(client, error.args[0], ear, bootstrap)
+        if isinstance(why, BrokerRefuses):
+            return Check("broker", "fail", *str(why).rsplit("; ", 1))
         do = "is it Kafka that listens there, and does its advertised.listeners name an address that you can reach?"
         return Check("broker", "fail", f"no metadata from {bootstrap}: {error.args[0].str()}", do)
     took = (time.monotonic() - began) * 1000
@@ -130,7 +145,7 @@ def topics(bootstrap: str, partitions: int, replication: int) -> Check:
     from streams.topics import TOPICS, TopicsUnavailable, drift
 
     try:
-        found = drift(bootstrap, partitions, replication)
+        found = drift(bootstrap, partitions, replication, security=where.security())
     except TopicsUnavailable as error:
         return Check("topics", "fail", str(error), "see the broker's check")
     missing = [one.topic for one in found if one.what == "topic"]
@@ -151,7 +166,8 @@ def probe(bootstrap: str, clock_ms: Callable[[], int]) -> list[Check]:
     from confluent_kafka.cimpl import NewTopic
 
     name = f"tocsin.doctor.{uuid.uuid4().hex[:8]}"
-    client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    security = where.security().librdkafka()
+    client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, **security})
     stamps: list[int] = []
     errors: list[str] = []
 
@@ -164,7 +180,8 @@ def probe(bootstrap: str, clock_ms: Callable[[], int]) -> list[Check]:
     try:
         topic = NewTopic(name, 1, 1, config={"message.timestamp.type": "LogAppendTime"})
         client.create_topics([topic], operation_timeout=ANSWER_S)[name].result(ANSWER_S)
-        producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "log_level": 0, "linger.ms": 0})
+        fixed = {"bootstrap.servers": bootstrap, "acks": "all", "log_level": 0, "linger.ms": 0}
+        producer = Producer({**fixed, **security})
         producer.produce(name, b"warm", on_delivery=acknowledged)
         producer.flush(ANSWER_S)
         before = clock_ms()

@@ -204,6 +204,31 @@ def topics_describe(
     raise typer.Exit(output.ended(work))
 
 
+@app.command(
+    epilog=_examples("tocsin acls", "tocsin acls worker --principal User:tocsin", "tocsin acls worker --check")
+)
+def acls(
+    role: Annotated[list[str] | None, typer.Argument(metavar="ROLE", show_default=False)] = None,
+    principal: Annotated[str, typer.Option("--principal", help="Who gets it; User: and the role's name.")] = "",
+    application: Annotated[str, typer.Option("--application", envvar="TOCSIN_APPLICATION")] = "tocsin",
+    check: Annotated[
+        bool, typer.Option("--check", help="What the broker does not allow us of it; then exit code 1.")
+    ] = False,
+    bootstrap: Bootstrap = None,
+    json: Json = False,
+) -> None:
+    """What emitter, gateway, worker, analyst and operator need on a broker that denies by default: for kafka-acls."""
+
+    def work() -> int:
+        from cli import acls
+
+        if check:
+            return acls.check(role or ["worker"], broker_at(bootstrap), application, json=json)
+        return acls.run(role or [], principal, application, json=json)
+
+    raise typer.Exit(output.ended(work))
+
+
 @app.command(epilog=_examples("tocsin validate examples/slos", "tocsin validate slos channels.yaml routes.yaml --json"))
 def validate(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, or directories of *.yaml and *.yml.")],

@@ -12,8 +12,9 @@ import heapq
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from cli import where
 from cli.output import UNREACHABLE, USAGE, Stop
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ SILENCE_S = 15.0  # in the middle of a finite read
 END_OF_PARTITION = -191
 #: Authorisation of topic, group and cluster; unknown topic; failed authentication.
 FINAL = frozenset({29, 30, 31, 3, 58, -169})
+FORBIDDEN = frozenset({29})  # a topic, by its authorisation
+HEAR_S = 0.2
 #: No leader yet, another leader now, not yet known to this broker.
 LEADERLESS = frozenset({5, 6, 3, -190})
 SCAN_RECORDS = 100_000  # per partition that a filtered look back goes through
@@ -94,8 +97,12 @@ class KafkaLog:
     def __init__(self, bootstrap: str, answer_s: float = ANSWER_S) -> None:
         from confluent_kafka import Consumer
 
+        from access.refusals import Ear
+
+        security = where.security()
+        self._ear = Ear(security.principal)  # what a broker that does not let us in says beside its answers
         self._bootstrap, self._answer_s = bootstrap, answer_s
-        settings: dict[str, str | int | float | bool] = {
+        settings: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "group.id": f"tocsin-cli-{uuid.uuid4()}",
             "enable.auto.commit": False,
@@ -103,6 +110,8 @@ class KafkaLog:
             "auto.offset.reset": "earliest",
             "fetch.wait.max.ms": 50,  # a question about the next topic waits behind the long poll of the last
             "log_level": 0,
+            "error_cb": self._ear,
+            **security.librdkafka(),
         }
         self._consumer = Consumer(settings)
 
@@ -114,6 +123,17 @@ class KafkaLog:
         do = "start one with `tocsin up`, or name yours with --bootstrap or TOCSIN_BOOTSTRAP; `tocsin doctor` looks closer"
         return Stop(UNREACHABLE, f"no broker answers: {reason}", self._bootstrap, do)
 
+    def _failed(self, error: KafkaError, resource: str = "") -> Stop:
+        """No answer, or a refusal, which is told with who, what and what to do."""
+        from access import refusals
+
+        self._consumer.poll(HEAR_S)
+        if self._ear.last or refusals.reason(error.code()):
+            told = self._ear.last or refusals.told(error, self._ear.principal, resource)
+            what, _, do = told.rpartition("; ")
+            return Stop(UNREACHABLE, what, self._bootstrap, do)
+        return self._silent(error.str())
+
     def bounds(self, topic: str) -> Mapping[int, tuple[int, int]]:
         """See `Log`."""
         from confluent_kafka import KafkaException, TopicPartition
@@ -121,6 +141,9 @@ class KafkaLog:
         try:
             known = self._consumer.list_topics(timeout=self._answer_s).topics
             if topic not in known:
+                asked = self._consumer.list_topics(topic, timeout=self._answer_s).topics[topic].error
+                if asked is not None and asked.code() in FORBIDDEN:
+                    raise self._failed(asked, f"topic {topic} (Describe)")
                 ours = ", ".join(sorted(name for name in known if not name.startswith("__"))) or "none"
                 do = f"topics there: {ours}; `tocsin topics create` makes ours"
                 raise Stop(USAGE, f"there is no topic {topic!r}", self._bootstrap, do)
@@ -128,7 +151,7 @@ class KafkaLog:
                 partition: self._watermarks(TopicPartition(topic, partition)) for partition in known[topic].partitions
             }
         except KafkaException as error:
-            raise self._silent(error.args[0].str()) from error
+            raise self._failed(error.args[0], f"topic {topic} (Describe)") from error
 
     def _watermarks(self, at: TopicPartition) -> tuple[int, int]:
         """First offset and the one after the last; waits for a leader, which a new topic may not have yet."""
@@ -159,7 +182,7 @@ class KafkaLog:
                 for record in self._consumer.consume(BATCH, POLL_S):
                     partition, offset = record.partition() or 0, record.offset() or 0
                     if (error := record.error()) is not None:
-                        if self._at_end(error) and ends is not None:
+                        if self._at_end(error, topic) and ends is not None:
                             left.discard(partition)
                         continue
                     heard = time.monotonic()
@@ -172,16 +195,16 @@ class KafkaLog:
                 if ends is not None and time.monotonic() - heard > SILENCE_S:
                     raise self._silent(f"nothing came for {SILENCE_S:.0f} s, though more is there")
         except KafkaException as error:
-            raise self._silent(error.args[0].str()) from error
+            raise self._failed(error.args[0]) from error
         finally:
             self._consumer.unassign()
 
-    def _at_end(self, error: KafkaError) -> bool:
+    def _at_end(self, error: KafkaError, topic: str) -> bool:
         """Whether this says "no more for now"; what will not pass by itself raises, what may is waited for."""
         if error.code() == END_OF_PARTITION:
             return True
         if error.fatal() or error.code() in FINAL:
-            raise self._silent(error.str())
+            raise self._failed(error, f"topic {topic} (Read)" if error.code() in FORBIDDEN else "")
         return False
 
 

@@ -6,7 +6,7 @@ cleanup are part of correctness. It refuses to change a topic that exists.
 
 from __future__ import annotations
 
-from cli import output, reading
+from cli import output, reading, where
 from cli.output import OK, PROBLEM, UNREACHABLE, Stop, coloured, span_text
 from streams import topics
 from streams.topics import TOPICS, Topic, TopicsUnavailable
@@ -30,7 +30,7 @@ def _kept(topic: Topic) -> str:
 def create(bootstrap: str, partitions: int, replication: int, *, json: bool) -> int:
     """Make what is missing."""
     try:
-        made = topics.ensure(bootstrap, partitions, replication)
+        made = topics.ensure(bootstrap, partitions, replication, where.security())
     except TopicsUnavailable as error:
         raise _unavailable(error, bootstrap) from error
     if json:
@@ -61,7 +61,7 @@ def describe(bootstrap: str, partitions: int, replication: int, *, json: bool) -
     finally:
         log.close()
     try:
-        drifts = topics.drift(bootstrap, partitions, replication)
+        drifts = topics.drift(bootstrap, partitions, replication, security=where.security())
     except TopicsUnavailable as error:
         raise _unavailable(error, bootstrap) from error
     wrong: dict[str, list[str]] = {}

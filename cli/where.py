@@ -1,7 +1,7 @@
-"""Where: which broker a command talks to.
+"""Where: which broker a command talks to, and how it gets there.
 
 What: --bootstrap, else TOCSIN_BOOTSTRAP, else KAFKA_BOOTSTRAP, else the embedded broker that runs under TOCSIN_HOME, else
-127.0.0.1:9092. Why: while the demo runs in one terminal, `tocsin slo` in another should just work. It refuses to start
+127.0.0.1:9092; and TOCSIN_KAFKA_*. Why: while the demo runs in one terminal, `tocsin slo` in another should just work. It refuses to start
 anything.
 """
 
@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from access.security import KafkaSecurity
 
 DEFAULT = "127.0.0.1:9092"
 
@@ -17,6 +21,14 @@ def bootstrap(given: str | None) -> str:
     """host:port of the broker, see above."""
     named = given or os.environ.get("TOCSIN_BOOTSTRAP") or os.environ.get("KAFKA_BOOTSTRAP")
     return named or embedded() or DEFAULT
+
+
+def security() -> KafkaSecurity:
+    """How to get to it. Raises BadSettings."""
+    from access import environment
+    from access.security import KafkaSecurity
+
+    return environment.read(KafkaSecurity, "tocsin", {})
 
 
 def embedded() -> str:

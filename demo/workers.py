@@ -15,6 +15,8 @@ from pathlib import Path
 from local.process import Child, end, spawn, tail
 
 ROOT = Path(__file__).resolve().parent.parent
+#: How to get to a cluster elsewhere; a broker of this machine asks nobody who he is.
+ELSEWHERE = "TOCSIN_KAFKA_"
 
 
 class WorkerEnded(RuntimeError):
@@ -32,7 +34,7 @@ class Workers:
     ) -> None:
         self._program = program
         self._environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith(ELSEWHERE)},
             **environment,
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }

@@ -3,7 +3,8 @@
 What: one idempotent librdkafka producer with acks=all, a thread that serves its reports, and a gate that is shut while
 no broker answers. Why: 200 is a promise, so it needs the broker's word for every record; and while brokers are away the
 refusal must cost nothing, or the retries of a fleet would fill the queue. It refuses to keep anything for later: what is
-not acknowledged within the timeout is reported as failed, and the client, which still has it, sends it again.
+not acknowledged within the timeout is reported as failed, and the client, which still has it, sends it again. After a
+refusal the producer is made anew when the files of its credentials have changed.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import contextlib
 import functools
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from access import refusals
+from access.refusals import AUTHENTICATION, Ear
+from access.security import OPEN, KafkaSecurity
 from gateway import crash, selfmetrics
 from gateway.limits import LINGER_MS, POLL_S, PROBE_S, QUEUE_RECORDS, SPARE_S
 from gateway.refusal import busy
@@ -66,10 +71,18 @@ class Delivery:
     """Publishes to one topic. `config` adds librdkafka settings; those of FIXED stay."""
 
     def __init__(
-        self, bootstrap: str, topic: str, timeout_s: float, queue_bytes: int, config: Mapping[str, object] | None = None
+        self,
+        bootstrap: str,
+        topic: str,
+        timeout_s: float,
+        queue_bytes: int,
+        config: Mapping[str, object] | None = None,
+        security: KafkaSecurity = OPEN,
     ) -> None:
         self.topic = topic
         self.timeout_s = timeout_s
+        self._security = security
+        self._ear = Ear(security.principal, lambda why: selfmetrics.BROKER_REFUSALS.labels(why).inc())
         self._config: dict[str, object] = {
             "client.id": "tocsin-gateway",
             "linger.ms": LINGER_MS,
@@ -93,7 +106,9 @@ class Delivery:
         self._reach = crash.points()
 
     def _made(self) -> Producer:
-        return Producer(self._config, logger=logging.getLogger("librdkafka"))
+        """Files of secrets and certificates are read now. Raises OSError, ValueError."""
+        self._files = self._security.files()
+        return Producer({**self._config, **self._security.librdkafka()}, logger=logging.getLogger("librdkafka"))
 
     def start(self) -> None:
         """Serve reports, and ask for the broker until it answers."""
@@ -142,17 +157,21 @@ class Delivery:
         selfmetrics.DELIVERIES_FAILED.labels(error.name()).inc()
         if error.fatal():
             self._renew.set()
+        if refusals.reason(error.code()):
+            self._ear(error, f"topic {self.topic} (Write)")
         self._shut(error.str())
         raise busy("broker", f"Kafka has not acknowledged: {error.name()}", 2)
 
     def _shut(self, why: str) -> None:
+        why = self._ear.last or why
         if not self.away:
             log.warning("broker_away", why=why)
             self.away = why or "unknown"
             selfmetrics.BROKER_AWAY.set(1)
 
     def _broken(self, error: KafkaError) -> None:
-        """Its own errors, on the polling thread."""
+        """Its own errors, on the polling thread. One broker of several that refuses us is no reason to shut the gate."""
+        self._ear(error)
         if error.fatal():
             self._renew.set()
             self._shut(error.str())
@@ -164,20 +183,35 @@ class Delivery:
         while not self._ending.is_set():
             self._producer.poll(POLL_S)
             if self._renew.is_set() and not len(self._producer):
-                self._renew.clear()
-                self._producer = self._made()
+                self._replace()
             if self.away:
                 self._probe()
             selfmetrics.QUEUED.set(len(self._producer))
 
+    def _replace(self) -> None:
+        """Another producer: with new credentials, or after an error that is the end of one."""
+        self._renew.clear()
+        try:
+            self._producer = self._made()
+        except (OSError, ValueError, KafkaException) as error:
+            self._ear.note(AUTHENTICATION, f"the files of the credentials cannot be used: {error}")
+
     def _probe(self) -> None:
         """Open the gate when a broker shows the topic. In between, reports are served."""
+        before, until = self._ear.reason, time.monotonic() + PROBE_S
+        self._ear.forget()
         problem = self._asked()
+        while problem and (left := until - time.monotonic()) > 0:
+            self._producer.poll(left)
         if problem:
-            self.away = problem
-            self._producer.poll(PROBE_S)
+            self.away = self._ear.last or problem
+            if self._ear.reason and self._ear.reason != before:
+                log.warning("broker_refuses", reason=self._ear.reason, why=self.away)
+            if self._security.files() != self._files:
+                self._renew.set()  # they may hold what is right by now
             return
         log.info("broker_there", topic=self.topic)
+        self._ear.forget()
         self.away = ""
         selfmetrics.BROKER_AWAY.set(0)
 
@@ -188,6 +222,7 @@ class Delivery:
         except KafkaException as error:
             return str(error.args[0].str())
         if found.error:
+            self._ear(found.error, f"topic {self.topic} (Write)")
             return str(found.error.str())
         if all(partition.leader < 0 for partition in found.partitions.values()):
             return "no partition of the topic has a leader"

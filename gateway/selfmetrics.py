@@ -25,6 +25,11 @@ MEMORY = Gauge("tocsin_gateway_memory_bytes", "Bytes that requests hold")
 QUEUED = Gauge("tocsin_gateway_queued_records", "Records on their way to Kafka")
 BROKER_AWAY = Gauge("tocsin_gateway_broker_away", "1 while no broker can be reached and everything is refused")
 DELIVERIES_FAILED = Counter("tocsin_gateway_deliveries_failed", "Requests that Kafka has not acknowledged", ["error"])
+BROKER_REFUSALS = Counter(
+    "tocsin_gateway_broker_refusals",
+    "Times that a broker did not let us: authentication, authorization, tls",
+    ["reason"],
+)
 KEYS_REFUSED = Counter("tocsin_gateway_keys_refused", "Times that a changed file of keys had a mistake")
 DRAINING = Gauge("tocsin_gateway_draining", "1 from SIGTERM on")
 

@@ -45,7 +45,9 @@ class Gateway:
         self.settings = settings
         self._watched = watched
         self.budget = Budget(settings.memory_mib << 20)
-        self.delivery = Delivery(bootstrap, settings.topic, settings.delivery_timeout_s, settings.queue_mib << 20)
+        self.delivery = Delivery(
+            bootstrap, settings.topic, settings.delivery_timeout_s, settings.queue_mib << 20, security=settings
+        )
         self._credentials = credentials(settings)
         self._tls = tls(settings)
         self.draining = False

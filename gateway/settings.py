@@ -7,14 +7,15 @@ machines without either credentials or the word that it shall be open.
 
 from __future__ import annotations
 
-import ipaddress
 import pathlib
-import urllib.parse
 from typing import Annotated, Final
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from access import environment
+from access.address import guarded_url, loopback
+from access.security import KafkaSecurity
 from gateway.identity import WRITE
 from gateway.limits import HEAD_S, REQUEST_S, SPARE_S
 
@@ -27,19 +28,10 @@ ASYMMETRIC: Final = frozenset(
 Names = Annotated[tuple[str, ...], NoDecode]
 
 
-class BadSettings(SystemExit):
-    """A setting has a value that can't be used."""
+class Settings(KafkaSecurity):
+    """One gateway process; how it gets to Kafka is inherited."""
 
-    def __init__(self, problems: list[str]) -> None:
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        super().__init__(f"tocsin gateway can't start, bad settings in the environment:\n{lines}")
-        self.problems = problems
-
-
-class Settings(BaseSettings):
-    """One gateway process."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
 
     host: str = "127.0.0.1"
     port: int = Field(4318, ge=0, le=65_535)  # 0: any that is free
@@ -119,8 +111,7 @@ class Settings(BaseSettings):
             return self
         if not self.jwt_issuer or not self.jwt_audience:
             raise ValueError(f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE")
-        url = urllib.parse.urlsplit(self.jwks_url)
-        if url.scheme != "https" and not (url.scheme == "http" and loopback(url.hostname or "")):
+        if not guarded_url(self.jwks_url):
             raise ValueError(f"{PREFIX}JWKS_URL: https is needed, or this machine's own address")
         unknown = set(self.jwt_algorithms) - ASYMMETRIC
         if unknown or not self.jwt_algorithms:
@@ -128,23 +119,6 @@ class Settings(BaseSettings):
         return self
 
 
-def loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def load(**overrides: object) -> Settings:
     """Settings from the environment. Raises BadSettings, all problems at once, each with its variable's name."""
-    try:
-        return Settings(**overrides)  # type: ignore[arg-type]
-    except ValidationError as error:
-        raise BadSettings([_problem(found["loc"], found["msg"], found["input"]) for found in error.errors()]) from error
-
-
-def _problem(place: tuple[int | str, ...], message: str, found: object) -> str:
-    if not place:
-        return message.removeprefix("Value error, ")
-    return f"{PREFIX}{str(place[0]).upper()}: {message} (found {found!r})"
+    return environment.read(Settings, "tocsin gateway", overrides)

@@ -35,6 +35,7 @@ from local.limits import (
     PORT_TRIES_MAX,
     START_LOCK_MAX_S,
 )
+from local.secured import Secured
 
 KAFKA_VERSION = "4.4.0"
 KAFKA = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
@@ -69,7 +70,7 @@ node.id={node}
 controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{listener}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,DETOUR:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,DETOUR:PLAINTEXT,SECURE:SASL_SSL,MUTUAL:SSL
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs={data}
@@ -129,10 +130,12 @@ class EmbeddedBroker:
         progress: Progress = silent,
         seat: Seat | None = None,
         options: Sequence[str] = (),
+        secured: Secured | None = None,
     ) -> None:
         self.directory = directory.resolve()
         self.seat = seat
         self.options = options
+        self.secured = secured
         self.wanted_port = port
         self.keep = keep
         self.progress = progress
@@ -261,7 +264,7 @@ class EmbeddedBroker:
         """Writes the settings and formats the storage at the first start; answers with the cluster's id."""
         data = self.directory / "data"
         seat = self.seat or Seat(1, ports[0], (ports[1],), "", 1, 1)
-        self._settings.write_text(settings_of(seat, data), encoding="utf-8")
+        self._settings.write_text(settings_of(seat, data, self.secured), encoding="utf-8")
         logging = LOGGING.format(log=self.logs[0])
         (self.directory / "log4j2.properties").write_text(logging, encoding="utf-8")
         known = cluster_of(data)
@@ -288,7 +291,9 @@ class EmbeddedBroker:
 
     def _java(self, classpath: str, heap_mib: int, main: str, arguments: list[str]) -> list[str]:
         logging = f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}"
-        return [str(java.java()), f"-Xmx{heap_mib}m", *self.options, logging, "-cp", classpath, main, *arguments]
+        allowed = self.secured.allowed if self.secured else []
+        options = [f"-Xmx{heap_mib}m", *self.options, logging, *allowed]
+        return [str(java.java()), *options, "-cp", classpath, main, *arguments]
 
     def _spawn(self, ports: tuple[int, int], cluster: str, classpath: str) -> None:
         self.progress(f"starting Kafka {KAFKA_VERSION} on port {ports[0]}")
@@ -320,9 +325,10 @@ class EmbeddedBroker:
         raise StartTimeout(what=WHAT, seconds=int(BROKER_START_MAX_S), log=self.logs[0], tail=process.tail(*self.logs))
 
 
-def settings_of(seat: Seat, data: Path) -> str:
+def settings_of(seat: Seat, data: Path, secured: Secured | None = None) -> str:
     """The text of the broker's settings file."""
-    listener, told = (f",DETOUR://127.0.0.1:{port}" if port else "" for port in seat.detour or (0, 0))
+    more = secured.listeners if secured else ""
+    listener, told = (f",DETOUR://127.0.0.1:{port}{more}" if port else more for port in seat.detour or (0, 0))
     facts = {
         "node": seat.node,
         "voters": ",".join(f"{node}@127.0.0.1:{port}" for node, port in enumerate(seat.controllers, 1)),
@@ -335,7 +341,7 @@ def settings_of(seat: Seat, data: Path) -> str:
         "data": data,
         "message_max_bytes": MESSAGE_MAX_BYTES,
     }
-    return SETTINGS.format_map(facts)
+    return SETTINGS.format_map(facts) + (secured.settings if secured else "")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

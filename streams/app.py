@@ -11,13 +11,14 @@ from collections.abc import Callable
 import faust
 import structlog
 
+from access.environment import BadSettings
 from alerts.config import Config, read_config
 from alerts.route import Routes, read_routes
 from alerts.selection import Selection
 from schemas.telemetry import TelemetryDecoder
 from sinks.channels import Channels, read_channels
 from sinks.delivery import Delivery, HttpExchange
-from streams import commands, errors, fetching, health, refused, reporting, topics
+from streams import admission, commands, credentials, errors, fetching, health, refused, reporting, topics
 from streams.aggregate import AggregateStep
 from streams.clock import SteadyClock
 from streams.limits import START_LOOK_S
@@ -25,7 +26,7 @@ from streams.merge import MergeStep
 from streams.notify import NotifyStep
 from streams.producer import Producer
 from streams.registry import lookup
-from streams.settings import PREFIX, BadSettings, Settings
+from streams.settings import PREFIX, Settings
 from streams.stage import Pace, Stage
 from streams.statelog import StateLog
 from streams.step import Step
@@ -46,7 +47,7 @@ class Worker:
         self.config: Config = read_config(settings.slo_path)
         self.app = faust_app(settings)
         self.clock = SteadyClock()
-        self.producer = Producer(settings.bootstrap, settings.delivery_timeout_s, refused.instead)
+        self.producer = Producer(settings.bootstrap, settings.delivery_timeout_s, refused.instead, security=settings)
         selection = Selection(self.config)
         registry = lookup(settings.registry_url)
 
@@ -86,7 +87,7 @@ class Worker:
             settings.max_unsaved_records,
             settings.max_unsaved_bytes,
         )
-        state = StateLog(settings.bootstrap, settings.application, name, settings.restore_timeout_s)
+        state = StateLog(settings.bootstrap, settings.application, name, settings.restore_timeout_s, settings)
         return Stage(
             name, topic, make_step, state, self.producer, pace, self._generation, self._highwater, self.clock.now
         )
@@ -191,6 +192,7 @@ def faust_app(settings: Settings) -> faust.App:
         web_enabled=False,
         agent_supervisor="mode.CrashingSupervisor",
         autodiscover=False,
+        broker_credentials=credentials.of(settings),
     )
     app.transport = ChunkTransport(app.conf.broker, app, app.loop)
     return app
@@ -208,7 +210,7 @@ def look_at_topics(settings: Settings, ends: errors.Ending = errors.end_process)
     """Before the start: no broker is worth another try; a topic that is missing, or has other partitions, is for a person;
     the rest is said and no more."""
     try:
-        found = topics.drift(settings.bootstrap, settings.partitions, settings.replication, START_LOOK_S)
+        found = topics.drift(settings.bootstrap, settings.partitions, settings.replication, START_LOOK_S, settings)
     except topics.BrokerUnreachable as error:
         ends(errors.EXIT_RESTART, f"{error}. TOCSIN_BOOTSTRAP says where it is; `tocsin doctor` looks closer")
         return
@@ -228,6 +230,7 @@ def run(settings: Settings) -> None:
     """Run a worker until it is told to stop or must end."""
     reporting.start(settings.sentry_dsn)
     worker = Worker(settings)
+    admission.wait(settings, worker.watchdog.waits)
     look_at_topics(settings)
     log.info("worker_starts", slos=len(worker.config.slos), config=worker.config.hash, partitions=settings.partitions)
     shell = faust.Worker(worker.app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False)

@@ -43,6 +43,8 @@ class Health:
 
     def readyz(self) -> tuple[bool, dict[str, object]]:
         """Whether everything assigned is restored and near its end."""
+        if self._watchdog.waits_for:
+            return False, {"why": self._watchdog.waits_for}
         lags = {
             f"{stage.topic}[{partition}]": stage.behind(partition)
             for stage in self._stages

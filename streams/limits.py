@@ -73,6 +73,9 @@ CLOCK_STEP_S: Final = 1.0
 
 #: For a look at the topics before the start; a broker that is slower is met again by the consumer.
 START_LOOK_S: Final = 5.0
+#: Between two looks whether a broker lets us in by now: from the first, doubled, to the second. Below LOOP_STALL_S.
+ADMISSION_FIRST_S: Final = 1.0
+ADMISSION_MOST_S: Final = 15.0
 
 # -- judgement
 

@@ -17,6 +17,10 @@ from collections.abc import Callable, Iterable
 from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as Librdkafka
 
+from access import refusals
+from access.refusals import Ear
+from access.security import OPEN, KafkaSecurity
+from streams import selfmetrics
 from streams.errors import DeliveryFailed, OutputRefused
 from streams.limits import FULL_POLL_S, LINGER_MS, MAX_RECORD_BYTES, POLL_S, QUEUE_KIB, QUEUE_RECORDS
 
@@ -39,7 +43,7 @@ class Sent:
     """A set of records on their way."""
 
     def __init__(self) -> None:
-        self.waiting = 0
+        self.waiting, self.principal = 0, "this worker"
         self.failed: list[str] = []
         self.refused: list[tuple[Outgoing, str]] = []  # for good, and why
         self.first_offset = -1  # of the first record acknowledged; meaningful where all go to one partition
@@ -52,7 +56,10 @@ class Sent:
         if error is not None and error.code() in FOR_GOOD:
             self.refused.append((outgoing(message), error.str()))
         elif error is not None:
-            self.failed.append(f"{message.topic()}[{message.partition()}]: {error.str()}")
+            place = f"{message.topic()}[{message.partition()}]"
+            self.failed.append(f"{place}: {refusals.told(error, self.principal, f'topic {message.topic()} (Write)')}")
+            if why := refusals.reason(error.code()):
+                selfmetrics.refused(why)
 
 
 def outgoing(message: Message) -> Outgoing:
@@ -79,8 +86,10 @@ class Producer:
         delivery_timeout_s: float,
         instead: Callable[[Outgoing, str], list[Outgoing]] = nothing_instead,
         client: str = "tocsin-worker",
+        security: KafkaSecurity = OPEN,
     ) -> None:
         self.delivery_timeout_s = delivery_timeout_s
+        self._ear = Ear(security.principal, selfmetrics.refused)
         self._instead = instead
         self._producer = Librdkafka(
             {
@@ -95,6 +104,8 @@ class Producer:
                 "delivery.timeout.ms": int(delivery_timeout_s * 1000),
                 "queue.buffering.max.messages": QUEUE_RECORDS,
                 "queue.buffering.max.kbytes": QUEUE_KIB,
+                "error_cb": self._ear,
+                **security.librdkafka(),
             },
             logger=logging.getLogger("librdkafka"),  # else it writes to standard error in a form of its own
         )
@@ -102,6 +113,7 @@ class Producer:
     def send(self, records: Iterable[Outgoing], sent: Sent | None = None) -> Sent:
         """Hand the records to librdkafka, in order. Raises DeliveryFailed when its bounded queue stays full."""
         sent = sent or Sent()
+        sent.principal = self._ear.principal
         for record in records:
             try:
                 self._produce(record, sent)
@@ -118,7 +130,7 @@ class Producer:
                 return self._produce(record, sent)
             except BufferError:
                 continue
-        raise DeliveryFailed(reason=f"the producer's queue stayed full for {self.delivery_timeout_s} s")
+        raise self._failed(f"the producer's queue stayed full for {self.delivery_timeout_s} s")
 
     def _produce(self, record: Outgoing, sent: Sent) -> None:
         partition = ANY_PARTITION if record.partition is None else record.partition
@@ -152,11 +164,16 @@ class Producer:
         deadline = loop.time() + self.delivery_timeout_s + 1.0
         while sent.waiting and not sent.failed:
             if loop.time() > deadline:
-                raise DeliveryFailed(reason=f"{sent.waiting} records unacknowledged after {self.delivery_timeout_s} s")
+                raise self._failed(f"{sent.waiting} records unacknowledged after {self.delivery_timeout_s} s")
             if not self._producer.poll(0):
                 await asyncio.sleep(POLL_S)
         if sent.failed:
-            raise DeliveryFailed(reason="; ".join(sent.failed[:3]))
+            raise self._failed("; ".join(sent.failed[:3]))
+        self._ear.forget()
+
+    def _failed(self, reason: str) -> DeliveryFailed:
+        """With what a broker said since the last delivery, which is why more often than not."""
+        return DeliveryFailed(reason="; ".join(filter(None, (reason, self._ear.last))))
 
     def flush(self, timeout_s: float) -> int:
         """Blocking flush, for the end of a process: records left."""

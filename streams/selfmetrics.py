@@ -59,6 +59,9 @@ HELD = Gauge(
     "Alerts that do not resolve or fall before a source partition that lags has told its share",
     ["partition", "source_partition"],
 )
+BROKER_REFUSALS = Counter(
+    "tocsin_broker_refusals", "Times that a broker did not let us: authentication, authorization, tls", ["reason"]
+)
 RSS = Gauge("tocsin_rss_bytes", "Resident memory of this worker")
 
 
@@ -127,6 +130,11 @@ def series(partition: int, active: int) -> None:
 def unaccounted(stage: str, partition: int, count: int) -> None:
     """The books of one stage's partition."""
     UNACCOUNTED.labels(stage, str(partition)).set(count)
+
+
+def refused(reason: str) -> None:
+    """A broker did not let us."""
+    BROKER_REFUSALS.labels(reason).inc()
 
 
 def holes(topic: str, offsets: int) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import pathlib
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from access import environment
+from access.security import KafkaSecurity
 from rollups.limits import Lateness, Limits
 
 PREFIX = "TOCSIN_"
@@ -18,19 +20,10 @@ KindsMs = Annotated[tuple[int, int, int, int], NoDecode]
 _DEFAULT = Lateness()
 
 
-class BadSettings(SystemExit):
-    """A setting has a value that can't be used."""
+class Settings(KafkaSecurity):
+    """Everything that an operator may change; how to get to Kafka is inherited. Times in the unit that the name says."""
 
-    def __init__(self, problems: list[str]) -> None:
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        super().__init__(f"tocsin can't start, bad settings in the environment:\n{lines}")
-        self.problems = problems
-
-
-class Settings(BaseSettings):
-    """Everything that an operator may change. Times in the unit that the name says."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
 
     bootstrap: str = "127.0.0.1:9092"
     application: str = "tocsin"
@@ -100,16 +93,4 @@ class Settings(BaseSettings):
 
 def load(**overrides: object) -> Settings:
     """Settings from the environment. Raises BadSettings, all problems at once, each with its variable's name."""
-    try:
-        return Settings(**overrides)  # type: ignore[arg-type]
-    except ValidationError as error:
-        raise BadSettings([_problem(found["loc"], found["msg"], found["input"]) for found in error.errors()]) from error
-
-
-def _problem(place: tuple[int | str, ...], message: str, found: object) -> str:
-    """One line; a secret's value is not repeated."""
-    if not place:
-        return message.removeprefix("Value error, ")
-    name = str(place[0]).upper()
-    shown = "" if "DSN" in name else f" (found {found!r})"
-    return f"{PREFIX}{name}: {message}{shown}"
+    return environment.read(Settings, "tocsin", overrides)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import structlog
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
+from access.security import OPEN, KafkaSecurity
 from streams import snapshots, topics
 from streams.errors import RestoreFailed
 from streams.limits import ASK_S, HINT_TIMEOUT_S, HINT_WAITS_S, LOAD_POLL_S, POINTER_EVERY_S, RETRY_PAUSE_S
@@ -39,10 +40,12 @@ class Loaded(NamedTuple):
 class StateLog:
     """The state of one stage; one instance a process. `stage` names the topic tocsin.state.<stage>."""
 
-    def __init__(self, bootstrap: str, application: str, stage: str, timeout_s: float) -> None:
+    def __init__(
+        self, bootstrap: str, application: str, stage: str, timeout_s: float, security: KafkaSecurity = OPEN
+    ) -> None:
         self.topic = topics.STATE_PREFIX + stage
         self._group = f"{application}.state.{stage}"
-        self._bootstrap = bootstrap
+        self._bootstrap, self._security = bootstrap, security
         self._timeout_s = timeout_s
         self._pointers: Consumer | None = None
         self._pointed: dict[int, float] = {}
@@ -139,6 +142,7 @@ class StateLog:
                 "fetch.max.bytes": 64 << 20,
                 "max.partition.fetch.bytes": 16 << 20,
                 "fetch.wait.max.ms": 50,
+                **self._security.librdkafka(),
             },
             logger=logging.getLogger("librdkafka"),
         )

@@ -11,9 +11,14 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]  # re-exports not declared
+
+from access import refusals
+from access.refusals import Ear
+from access.security import OPEN, KafkaSecurity
 
 TELEMETRY = "telemetry"
 PARTIALS = "telemetry.partials"
@@ -26,12 +31,14 @@ COMMANDS = "commands"
 LATE = "telemetry.late"
 DLQ = "telemetry.dlq"
 STATE_PREFIX = "tocsin.state."
+GROUP = "tocsin.topics"  # asked about, so that a fresh broker makes its offsets topic
 
 HOUR_MS = 3_600_000
 MIN_IN_SYNC = "min.insync.replicas"
 TIMEOUT_S = 30.0
 THREE = 3  # from so many replicas on one may be away and writing goes on
 SHOWN_POLL_S = 0.05
+HEAR_S = 0.2  # for the errors that librdkafka tells beside its answers
 _STAMPED = {"message.timestamp.type": "LogAppendTime"}
 _COMPACT_QUICKLY = {"segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1", "max.compaction.lag.ms": "600000"}
 
@@ -42,6 +49,14 @@ class TopicsUnavailable(RuntimeError):
 
 class BrokerUnreachable(TopicsUnavailable):
     """Nobody answered at all."""
+
+
+class BrokerRefuses(TopicsUnavailable):
+    """A broker is there and does not let us; `reason` is one of access.refusals.REASONS."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 #: librdkafka's own codes for that: no transport, all brokers down, timed out.
@@ -101,12 +116,22 @@ TOPICS: tuple[Topic, ...] = (
 )
 
 
-def admin(bootstrap: str) -> AdminClient:
-    """A Kafka admin client."""
-    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+def admin(bootstrap: str, security: KafkaSecurity = OPEN, ear: Ear | None = None) -> AdminClient:
+    """A Kafka admin client. `ear` hears of refusals when the client is polled."""
+    heard: dict[str, Any] = {} if ear is None else {"error_cb": ear}
+    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, **security.librdkafka(), **heard})
 
 
-def ensure(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
+def unavailable(client: AdminClient, error: KafkaError, ear: Ear, bootstrap: str) -> TopicsUnavailable:
+    """Why a call failed: refused, as far as the ear has heard or the error says; else unreachable or what it says."""
+    client.poll(HEAR_S)
+    if why := ear.reason or refusals.reason(error.code()):
+        return BrokerRefuses(f"broker {bootstrap}: {ear.last or refusals.told(error, ear.principal)}", why)
+    kind = BrokerUnreachable if error.code() in NOBODY else TopicsUnavailable
+    return kind(f"broker {bootstrap}: {error.str()}")
+
+
+def ensure(bootstrap: str, partitions: int, replication: int = 1, security: KafkaSecurity = OPEN) -> list[str]:
     """Create the topics that are missing and wait until the broker shows them; the names of those created.
 
     Raises TopicsUnavailable.
@@ -121,7 +146,8 @@ def ensure(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
         for topic in TOPICS
     ]
     created = []
-    client = admin(bootstrap)  # must outlive the answers
+    ear = Ear(security.principal)
+    client = admin(bootstrap, security, ear)  # must outlive the answers
     answers: dict[str, Future[None]] = client.create_topics(wanted, operation_timeout=TIMEOUT_S)
     for name, answer in answers.items():
         try:
@@ -129,19 +155,24 @@ def ensure(bootstrap: str, partitions: int, replication: int = 1) -> list[str]:
             created.append(name)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise TopicsUnavailable(f"topic {name}: {error.args[0].str()} (broker {bootstrap})") from error
+                told = refusals.told(error.args[0], security.principal, f"topic {name} (Create)")
+                raise TopicsUnavailable(f"topic {name}: {ear.last or told} (broker {bootstrap})") from error
         except TimeoutError as error:
-            raise TopicsUnavailable(f"broker {bootstrap}: no answer within {TIMEOUT_S:.0f} s") from error
+            client.poll(HEAR_S)
+            raise TopicsUnavailable(
+                f"broker {bootstrap}: {ear.last or f'no answer within {TIMEOUT_S:.0f} s'}"
+            ) from error
     _wait_until_shown(client, bootstrap, {topic.name for topic in TOPICS})
     if created:
-        _wait_for_coordinator(bootstrap)
+        _wait_for_coordinator(bootstrap, security)
     return created
 
 
-def _wait_for_coordinator(bootstrap: str) -> None:
+def _wait_for_coordinator(bootstrap: str, security: KafkaSecurity = OPEN) -> None:
     """A fresh broker makes its offsets topic when it is first asked about a group; a worker that asks first is slow. In a
     cluster of several it is elsewhere for a moment, or not loaded yet."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "tocsin.topics", "log_level": 0})
+    asks = {"bootstrap.servers": bootstrap, "group.id": GROUP, "log_level": 0}
+    consumer = Consumer(asks | security.librdkafka())
     deadline = time.monotonic() + TIMEOUT_S
     try:
         while True:
@@ -150,7 +181,8 @@ def _wait_for_coordinator(bootstrap: str) -> None:
             except KafkaException as error:
                 kind = error.args[0]
                 if kind.code() not in NOT_YET or time.monotonic() > deadline:
-                    raise TopicsUnavailable(f"broker {bootstrap}: no group coordinator: {kind.str()}") from error
+                    told = refusals.told(kind, security.principal, f"group {GROUP} (Describe)")
+                    raise TopicsUnavailable(f"broker {bootstrap}: no group coordinator: {told}") from error
                 time.sleep(SHOWN_POLL_S)
             else:
                 return
@@ -181,17 +213,19 @@ class Drift:
 FATAL = frozenset({"topic", "partitions"})
 
 
-def drift(bootstrap: str, partitions: int, replication: int = 1, timeout_s: float = 0.0) -> list[Drift]:
+def drift(
+    bootstrap: str, partitions: int, replication: int = 1, timeout_s: float = 0.0, security: KafkaSecurity = OPEN
+) -> list[Drift]:
     """Where the broker's topics differ from the table; more replicas than asked for are none. Raises TopicsUnavailable."""
-    client, timeout_s = admin(bootstrap), timeout_s or TIMEOUT_S
+    ear, timeout_s = Ear(security.principal), timeout_s or TIMEOUT_S
+    client = admin(bootstrap, security, ear)
     try:
         known = client.list_topics(timeout=timeout_s).topics
         found = [topic for topic in TOPICS if topic.name in known]
         resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in found]
         configs = {r.name: f.result(timeout_s) for r, f in client.describe_configs(resources).items()} if found else {}
     except KafkaException as error:
-        kind = BrokerUnreachable if error.args[0].code() in NOBODY else TopicsUnavailable
-        raise kind(f"broker {bootstrap}: {error.args[0].str()}") from error
+        raise unavailable(client, error.args[0], ear, bootstrap) from error
     except TimeoutError as error:
         raise BrokerUnreachable(f"broker {bootstrap}: no answer within {timeout_s:.0f} s") from error
     answers = [Drift(t.name, "topic", "present", "missing") for t in TOPICS if t.name not in known]

@@ -48,6 +48,11 @@ class Watchdog:
         self._any_moved_at = clock()
         self._unrestored: dict[tuple[str, int], float] = {}
         self.turned_at = clock()
+        self.waits_for = ""  # why the start waits
+
+    def waits(self, why: str) -> None:
+        """Told again and again by a start that waits for somebody to let it in: alive, and not ready."""
+        self.waits_for, self.turned_at = why, self._clock()
 
     async def run(self) -> None:
         """Until the app stops."""

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = {".git", ".venv", ".venv-peers", ".tocsin", "__pycache__", "build", "dist", "node_modules"}
 PURE = ("schemas", "rollups", "alerts")
-ROOMS = (*PURE, "sinks", "gateway", "streams", "local", "demo", "cli", "bench", "proof")
+ROOMS = (*PURE, "access", "sinks", "gateway", "streams", "local", "demo", "cli", "bench", "proof")
 CLIENT = "client/src/tocsin"
 
 FILE_LINES_MAX = 400
@@ -287,7 +287,9 @@ def test_the_mirror_knows_where_to_look() -> None:
 
 
 def test_the_rooms_with_bounds_name_them_in_one_file() -> None:
-    homes = [CLIENT if room == "client" else room for room in (*PURE, "gateway", "streams", "local", "client")]
+    homes = [
+        CLIENT if room == "client" else room for room in (*PURE, "access", "gateway", "streams", "local", "client")
+    ]
     missing = [f"{home}/limits.py" for home in homes if not (ROOT / home / "limits.py").is_file()]
     assert not missing
 

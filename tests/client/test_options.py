@@ -108,4 +108,4 @@ def test_the_readme_lists_every_option() -> None:
 
 def test_the_client_takes_every_option() -> None:
     parameters = set(inspect.signature(Client).parameters)
-    assert parameters == {*options.TABLE, "transport"}
+    assert parameters == {*options.TABLE, "transport", "kafka"}

@@ -37,7 +37,7 @@ class Authority:
         certificate = self._builder(self.name, self.key).add_extension(constraint, critical=True)
         self.path.write_bytes(certificate.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
-    def _builder(self, subject, key):
+    def _builder(self, subject, key, ends=NOW + dt.timedelta(hours=1)):
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -45,17 +45,17 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(NOW - dt.timedelta(hours=1))
-            .not_valid_after(NOW + dt.timedelta(hours=1))
+            .not_valid_after(ends)
         )
 
-    def issue(self, common: str, organisation: str = ""):
-        """(certificate, key) as files."""
+    def issue(self, common: str, organisation: str = "", **validity):
+        """(certificate, key) as files. `ends`: another end than in an hour."""
         key = ec.generate_private_key(ec.SECP256R1())
         parts = [x509.NameAttribute(NameOID.COMMON_NAME, common)]
         if organisation:
             parts.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation))
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        certificate = self._builder(x509.Name(parts), key).add_extension(names, critical=False)
+        certificate = self._builder(x509.Name(parts), key, **validity).add_extension(names, critical=False)
         paths = self.folder / f"{common}.crt", self.folder / f"{common}.key"
         paths[0].write_bytes(certificate.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
         paths[1].write_bytes(

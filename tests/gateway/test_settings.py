@@ -7,7 +7,9 @@ import re
 
 import pytest
 
-from gateway.settings import PREFIX, BadSettings, Settings, load, loopback
+from access.environment import BadSettings
+from access.security import KafkaSecurity
+from gateway.settings import PREFIX, Settings, load
 from tests.test_docs import as_written
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -61,17 +63,13 @@ def test_lists_are_written_with_commas(monkeypatch):
     assert load().origins == ("https://a", "https://b")
 
 
-def test_this_machine_by_its_names():
-    assert all(map(loopback, ("127.0.0.1", "::1", "localhost", "127.8.8.8")))
-    assert not any(map(loopback, ("10.0.0.1", "localhost.example", "")))
-
-
 def test_the_page_lists_every_setting_and_metric():
     text = (ROOT / "docs/howto/run-a-gateway.md").read_text(encoding="utf-8")
     listed = dict(re.findall(r"^\| `(TOCSIN_GATEWAY_[A-Z_]+)` \| ([^|]*) \|", text, re.MULTILINE))
     expected = {
         f"{PREFIX}{name.upper()}": as_written(field.default) or "(none)"
         for name, field in Settings.model_fields.items()
+        if name not in KafkaSecurity.model_fields  # docs/howto/secure-kafka.md
     }
     assert listed == expected
     metrics = set(re.findall(r'"(tocsin_gateway_[a-z_]+)"', (ROOT / "gateway/selfmetrics.py").read_text("utf-8")))

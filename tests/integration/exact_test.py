@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 from confluent_kafka import Message, Producer
-from tocsin import Client, MemoryTransport
+from tocsin import Client, MemoryTransport, Transport
 from tocsin.kafka import KafkaTransport
 
 from demo.audit import TOPICS, Audit, Verdict
@@ -35,11 +35,14 @@ HALF_HOUR_MS = 1_800_000
 class Bench:
     """Clients whose records are booked, and what came out of the platform so far."""
 
-    def __init__(self, plant: Plant) -> None:
+    def __init__(self, plant: Plant, *ways: Transport) -> None:
+        """`ways`: what the sources send over, in turn; else straight to the broker."""
         self.plant, self.ledger, self.audit = plant, Ledger(), Audit()
         self._read = 0
-        transport = LedgerTransport(KafkaTransport(plant.bootstrap), self.ledger)
-        self.clients = [plant.client(service, transport) for service in SERVICES]
+        booked = [LedgerTransport(way, self.ledger) for way in ways or [KafkaTransport(plant.bootstrap)]]
+        self.clients = [
+            plant.client(service, way) for service, way in zip(SERVICES, itertools.cycle(booked), strict=False)
+        ]
 
     def emit(self, at_ms: int, count: int = 50) -> None:
         """Measurements of three kinds from every source at an event time; returns when they are acknowledged."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from access.environment import BadSettings
 from alerts.config import BadConfig
 from demo.workers import ROOT
 from sinks.channels import BadChannels
@@ -17,7 +18,7 @@ from streams.aggregate import AggregateStep
 from streams.errors import EXIT_PERSON, EXIT_RESTART
 from streams.merge import MergeStep
 from streams.notify import NotifyStep
-from streams.settings import BadSettings, Settings
+from streams.settings import Settings
 from streams.transport import ChunkTransport
 from tests.streams.stand_ins import FakeProducer
 
@@ -34,7 +35,7 @@ def settings(**changed) -> Settings:
 def without_a_broker(monkeypatch) -> list:
     """No connection, and nothing left behind in the classes that the wiring sets up; what it set up."""
     found: list = []
-    monkeypatch.setattr(shell, "Producer", lambda *_: FakeProducer([]))
+    monkeypatch.setattr(shell, "Producer", lambda *_, **__: FakeProducer([]))
     monkeypatch.setattr(ChunkTransport, "configure", lambda *given, **_: found.append(given[2:4]))
     monkeypatch.setattr(shell.fetching, "bound", lambda most, *_: found.append(most))
     return found

@@ -29,7 +29,7 @@ class Stage:
 def world(monkeypatch):
     clock = types.SimpleNamespace(now=1_000.0)
     monkeypatch.setattr(health.time, "monotonic", lambda: clock.now)
-    made = types.SimpleNamespace(stage=Stage(), dog=types.SimpleNamespace(turned_at=1_000.0), clock=clock)
+    made = types.SimpleNamespace(stage=Stage(), dog=types.SimpleNamespace(turned_at=1_000.0, waits_for=""), clock=clock)
     made.health = health.Health([made.stage], made.dog)
     return made
 
@@ -67,6 +67,13 @@ def test_a_worker_that_was_assigned_nothing_is_ready_to_take_over(world):
     assert world.health.readyz()[0]
 
 
+def test_a_start_that_waits_to_be_let_in_is_not_ready_and_says_why(world):
+    world.stage.assign()
+    world.dog.waits_for = "User:w lacks Write on topic alerts"
+    assert world.health.readyz() == (False, {"why": "User:w lacks Write on topic alerts"})
+    assert world.health.livez()[0]
+
+
 def test_started_stays_started(world):
     assert not world.health.startupz()[0]
     world.stage.assign(0, restored=(0,))
@@ -86,7 +93,7 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 def test_the_answers_over_http():
     stage = Stage()
-    server = health.serve(0, [stage], types.SimpleNamespace(turned_at=health.time.monotonic()))
+    server = health.serve(0, [stage], types.SimpleNamespace(turned_at=health.time.monotonic(), waits_for=""))
     try:
         port = server.server_address[1]
         assert get(port, "/livez")[0] == 200

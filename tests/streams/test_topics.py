@@ -81,7 +81,7 @@ class Cluster:
     ],
 )
 def test_replicas_and_acknowledgements_are_looked_at(monkeypatch, replicas, in_sync, wanted, told):
-    monkeypatch.setattr(topics, "admin", lambda _: Cluster(replicas, in_sync))
+    monkeypatch.setattr(topics, "admin", lambda *_: Cluster(replicas, in_sync))
     found = topics.drift("nowhere", 1, wanted)
     assert {(one.what, one.expected, one.found) for one in found} == ({told} if told else set())
     assert len(found) == (len(topics.TOPICS) if told else 0)

@@ -67,6 +67,7 @@ class Client:
         ca_file: str | None = None,
         cert_file: str | None = None,
         key_file: str | None = None,
+        kafka: Mapping[str, object] | None = None,
         spool: str | None = None,
         spool_bytes: int | None = None,
         spool_age: float | None = None,
@@ -83,7 +84,7 @@ class Client:
 
         What is left out is read from the environment: TOCSIN_URL for `transport`, else TOCSIN_ and the option's name in
         capitals; `options.TABLE` has bounds and defaults. `transport`: kafka://host:port, https://host[/path] or a
-        Transport; `token`, `ca_file`, `cert_file`, `key_file`: see `gateway`. `kind`: web,
+        Transport; `token`, `ca_file`, `cert_file`, `key_file`: see `gateway`; `kafka`: see `security`. `kind`: web,
         desktop, vehicle or other. `source`: the id of what emits, by default the host's name. `rollout`: id of the
         deployment that this process belongs to. Times in seconds. `schema_id`: the batch schema's id in a registry
         (Confluent framing; without it the record names its schema by fingerprint). `report`: count refusals as the metric
@@ -92,10 +93,12 @@ class Client:
         they are acknowledged; `spool_*` and `order`: see `spool`; `catch_up_*`: see `pace`. `labels_*`: see `privacy`.
         Raises InvalidOption, InvalidSource, InvalidLabel.
         """
-        given = {name: value for name, value in locals().items() if name not in ("self", "transport")}
-        self._set_up(transport, options.settle(given))
+        given = {name: value for name, value in locals().items() if name not in ("self", "transport", "kafka")}
+        self._set_up(transport, kafka, options.settle(given))
 
-    def _set_up(self, transport: str | Transport | None, settled: dict[str, Any]) -> None:
+    def _set_up(
+        self, transport: str | Transport | None, kafka: Mapping[str, object] | None, settled: dict[str, Any]
+    ) -> None:
         """All the parts, out of options that are good one by one."""
         self.source = names.source(settled["source"] if settled["source"] is not None else os.uname().nodename)
         self._privacy = Privacy(
@@ -111,7 +114,7 @@ class Client:
         self._recorder = Recorder(
             settled["buffer_measurements"], settled["batch_size"], self._start, muted=settled["disabled"]
         )
-        self._transport = _transport(transport, settled)
+        self._transport = _transport(transport, kafka, settled)
         encoder = self._encoder()
         self._spool = _spool(settled, self.source, encoder.boot)
         self._pump = Pump(
@@ -289,7 +292,9 @@ class _Nowhere:
         return 0
 
 
-def _transport(given: str | Transport | None, settled: Mapping[str, Any]) -> Transport:
+def _transport(
+    given: str | Transport | None, kafka: Mapping[str, object] | None, settled: Mapping[str, Any]
+) -> Transport:
     """From what code gave, or the environment. Raises InvalidOption."""
     if settled["disabled"]:
         return _Nowhere()
@@ -299,7 +304,8 @@ def _transport(given: str | Transport | None, settled: Mapping[str, Any]) -> Tra
     if isinstance(chosen, str):
         from tocsin.transport import from_url
 
-        return from_url(chosen, *(settled[name] for name in ("token", "ca_file", "cert_file", "key_file")))
+        gateways = {name: settled[name] for name in ("token", "ca_file", "cert_file", "key_file")}
+        return from_url(chosen, **gateways, kafka=kafka)
     return chosen
 
 

@@ -2,7 +2,8 @@
 
 What: one librdkafka producer, made at the first send. Why: acks=all with idempotence is what makes "delivered" mean
 stored, once, in order; the partitioner is the one that Java and aiokafka use, so that one source is one partition
-for everybody. It refuses to touch a producer inherited over a fork: its threads do not exist in the child.
+for everybody. After a refusal it is made anew when the files of its credentials have changed, or it has come to its end;
+what was on its way then is sent again. It refuses to touch a producer inherited over a fork: its threads do not exist in the child.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tocsin.errors import Full, InvalidOption, Rejected
+from tocsin.security import Security
 from tocsin.transport import OnResult
 
 if TYPE_CHECKING:
@@ -29,13 +31,25 @@ DEFAULTS: Mapping[str, Any] = {
 #: librdkafka error names after which the same record can never succeed.
 HOPELESS = frozenset({"MSG_SIZE_TOO_LARGE", "INVALID_MSG", "INVALID_RECORD", "_INVALID_ARG", "_BAD_MSG"})
 
+#: librdkafka error names that say: not you, and not over this connection.
+REFUSALS = frozenset({
+    "_AUTHENTICATION", "_SSL", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM", "TOPIC_AUTHORIZATION_FAILED",
+    "CLUSTER_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED",
+})  # fmt: skip
+
 _inherited: list[object] = []  # producers of a parent process: never used, never destroyed (that would hang)
 
 
 class KafkaTransport:
     """Sends to one topic. `config` adds librdkafka settings; those of `FIXED` may not be changed (InvalidOption)."""
 
-    def __init__(self, bootstrap: str, topic: str = "telemetry", config: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str = "telemetry",
+        config: Mapping[str, Any] | None = None,
+        security: Security | None = None,
+    ) -> None:
         from importlib.util import find_spec
 
         if find_spec("confluent_kafka") is None:
@@ -46,6 +60,10 @@ class KafkaTransport:
         self.topic = topic
         self._config = {**DEFAULTS, **(config or {}), **FIXED, "bootstrap.servers": bootstrap}
         self._producer: Producer | None = None
+        self._security = security
+        self._files: tuple[object, ...] = ()  # of the credentials that the producer was made with
+        self._over = False  # the producer is to be made anew
+        self.refusal = ""  # what the broker said last, while it does not let us in
 
     def _start(self) -> Producer:
         import logging
@@ -54,14 +72,51 @@ class KafkaTransport:
 
         log = logging.getLogger("tocsin.kafka")
         log.addHandler(logging.NullHandler())
-        self._producer = Producer(self._config, logger=log)
+        config = {**self._config, "error_cb": self._heard}
+        if self._security is not None:
+            self._files = self._security.files()
+            config |= self._security.config()
+        self._producer, self._over = Producer(config, logger=log), False
         return self._producer
+
+    def _heard(self, error: Any) -> None:
+        """Errors of librdkafka itself, told while it is polled."""
+        name = error.name()
+        if name in REFUSALS:
+            self._refused(name, error)
+        self._over = self._over or error.fatal()
+
+    def _refused(self, name: str, error: Any) -> None:
+        """Say so once, and look whether other credentials lie there by now."""
+        if not self.refusal.startswith(name):
+            import logging
+
+            who = self._security.principal if self._security is not None else "User:ANONYMOUS"
+            self.refusal = f"{name}: the broker does not let {who} write to {self.topic}: {error}"
+            logging.getLogger("tocsin.kafka").warning(self.refusal)
+        if self._security is not None and self._security.files() != self._files:
+            self._over = True
+
+    def _afresh(self, producer: Producer) -> bool:
+        """Let go of a producer that is over. True once it has: what it held comes back as failed, and is sent again."""
+        producer.purge()
+        producer.poll(0)
+        if len(producer):
+            return False
+        self._producer = None
+        return True
 
     def send(self, key: bytes, value: bytes, on_result: OnResult) -> None:
         """Hand one record to librdkafka. Raises Full while its queue is full, Rejected for a record it never takes."""
+        if self._over and self._producer is not None and not self._afresh(self._producer):
+            raise Full("the producer is being replaced")
         producer = self._producer or self._start()
 
         def delivered(error: Any, message: Message) -> None:
+            if error is None:
+                self.refusal = ""
+            elif error.name() in REFUSALS:
+                self._refused(error.name(), error)
             on_result(None if error is None else as_exception(error))
 
         try:
@@ -75,7 +130,7 @@ class KafkaTransport:
 
     def flush(self, timeout: float) -> int:
         """Serve delivery reports for up to `timeout` seconds; answers how many records are still on their way."""
-        if self._producer is None:
+        if self._producer is None or (self._over and self._afresh(self._producer)):
             return 0
         if timeout <= 0:
             self._producer.poll(0)

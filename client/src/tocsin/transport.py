@@ -7,7 +7,7 @@ record.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 #: Called once a record, with None when it is stored for good, or with the error. `Rejected` means never send it again.
@@ -46,10 +46,17 @@ class MemoryTransport:
         return 0
 
 
-def from_url(url: str, token: str = "", ca_file: str = "", cert_file: str = "", key_file: str = "") -> Transport:
+def from_url(
+    url: str,
+    token: str = "",
+    ca_file: str = "",
+    cert_file: str = "",
+    key_file: str = "",
+    kafka: Mapping[str, object] | None = None,
+) -> Transport:
     """`kafka://host:port[,host:port…][/topic]`, `http://host[:port][/path]` or `https://…`. Raises InvalidOption.
 
-    The token and the files (PEM) are those of a gateway.
+    The token and the files (PEM) are those of a gateway; `kafka`: see `security`.
     """
     from tocsin.errors import InvalidOption
 
@@ -58,13 +65,18 @@ def from_url(url: str, token: str = "", ca_file: str = "", cert_file: str = "", 
     if scheme in ("http", "https") and separator:
         from tocsin.gateway import GatewayTransport
 
+        if kafka:
+            raise InvalidOption("kafka={…} is for a broker, kafka://…")
         return GatewayTransport(url, token, ca_file, cert_file, key_file)
     if scheme != "kafka" or not separator or not hosts:
         raise InvalidOption(
             f"transport {url!r}; kafka://host:port[,host:port…][/topic], https://host[/path] or a Transport is expected"
         )
     if token or ca_file or cert_file or key_file:
-        raise InvalidOption("token, ca_file, cert_file and key_file are for a gateway, https://…")
+        raise InvalidOption(
+            "token, ca_file, cert_file and key_file are for a gateway, https://…; for a broker: kafka={…}"
+        )
     from tocsin.kafka import KafkaTransport
+    from tocsin.security import Security
 
-    return KafkaTransport(hosts, topic or "telemetry")
+    return KafkaTransport(hosts, topic or "telemetry", security=Security(kafka))
