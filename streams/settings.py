@@ -103,13 +103,13 @@ def load(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise BadSettings([_problem(found["loc"], found["msg"], found["input"]) for found in error.errors()]) from error
+        raise BadSettings([problem(found["loc"], found["msg"], found["input"]) for found in error.errors()]) from error
 
 
-def _problem(place: tuple[int | str, ...], message: str, found: object) -> str:
+def problem(place: tuple[int | str, ...], message: str, found: object, prefix: str = PREFIX) -> str:
     """One line; a secret's value is not repeated."""
     if not place:
         return message.removeprefix("Value error, ")
     name = str(place[0]).upper()
-    shown = "" if "DSN" in name else f" (found {found!r})"
-    return f"{PREFIX}{name}: {message}{shown}"
+    shown = "" if "DSN" in name or "SECRET" in name else f" (found {found!r})"
+    return f"{prefix}{name}: {message}{shown}"

@@ -55,8 +55,8 @@ def test_pairs_that_make_no_sense(monkeypatch, name, value, word):
 
 
 def test_a_secret_is_not_repeated():
-    assert "hunter2" not in settings._problem(("sentry_dsn",), "is no DSN", "https://hunter2@example.org/1")
-    assert "found 7" in settings._problem(("partitions",), "is odd", 7)
+    assert "hunter2" not in settings.problem(("sentry_dsn",), "is no DSN", "https://hunter2@example.org/1")
+    assert "found 7" in settings.problem(("partitions",), "is odd", 7)
 
 
 def test_settings_do_not_change():
