@@ -25,9 +25,10 @@ class WorkerEnded(RuntimeError):
 
 
 class Workers:
-    """The running workers by name. `environment`: TOCSIN_* settings that all of them get."""
+    """The running workers by name. `environment`: TOCSIN_* settings that all of them get; `role`: worker or fleet."""
 
-    def __init__(self, environment: Mapping[str, str], logs: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], logs: Path, role: str = "worker") -> None:
+        self._role = role
         self._environment = {
             **os.environ,
             **environment,
@@ -45,7 +46,7 @@ class Workers:
     def start(self, name: str, own: Mapping[str, str] | None = None) -> None:
         """Start one worker; its log begins anew unless it ran before. `own`: settings that only this one gets."""
         log = self._logs / f"{name}-{self.kills}.log"
-        command = [sys.executable, "-m", "streams", "worker"]
+        command = [sys.executable, "-m", "streams", self._role]
         environment = {**self._environment, **(own or {})}
         self._running[name] = spawn(command, environment, log, name=name, mark="streams", ports=(), guarded=True)
 

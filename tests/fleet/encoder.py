@@ -12,7 +12,7 @@ F = descriptor_pb2.FieldDescriptorProto
 TIME = ".google.protobuf.Timestamp"
 ENUMS = {
     "Field": {
-        "Unknown": 0, "VehicleSpeed": 4, "Odometer": 5, "Soc": 8, "Gear": 10, "Location": 21, "DoorState": 58, "Locked": 59,
+        "Unknown": 0, "VehicleSpeed": 4, "Odometer": 5, "Soc": 8, "Gear": 10, "Location": 21, "ModuleTempMax": 29, "DoorState": 58, "Locked": 59,
         "Version": 68, "InsideTemp": 85, "CarType": 113, "DetailedChargeState": 179, "TpmsHardWarnings": 224,
         "Later": 300,
     },
