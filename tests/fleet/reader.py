@@ -42,7 +42,7 @@ def measurements(values: Sequence[bytes]) -> list[Measured]:
     answer = []
     for told in rows.values():
         identity = (told[0].producer, told[0].sequence)
-        if identity not in seen:
+        if identity not in seen or identity[1] < 0:  # below zero: not deduplicated
             seen.add(identity)
             answer += told
     return answer

@@ -7,6 +7,7 @@ Python SDK and Prometheus: tests/gateway.) What the gateway would give to Kafka 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import shutil
@@ -167,20 +168,22 @@ async def test_opentelemetrys_collector(base, kept, tmp_path, temporality):
     (tmp_path / "config.yaml").write_text(CONFIG.format(port=port, base=base))
     program = await asyncio.create_subprocess_exec(
         str(bring.collector()), "--config", f"file:{tmp_path}/config.yaml",
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
-        await until(lambda: taken(port), 60)
+        await until(lambda: taken(port, program), 60)
         await asyncio.to_thread(record, f"http://127.0.0.1:{port}{otlp.PATH}", temporality, exponential=False)
         await until(lambda: sum(found(kept, "orders")) >= 2 * 30 + 7, 30)
     finally:
-        program.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            program.terminate()
         await program.wait()
     exact(kept, bounds=True)
 
 
-async def taken(port: int) -> bool:
-    """Whether somebody listens there."""
+async def taken(port: int, program: asyncio.subprocess.Process) -> bool:
+    """Whether it listens there."""
+    assert program.returncode is None, (await program.stderr.read()).decode() if program.stderr else ""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:

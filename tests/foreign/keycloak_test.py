@@ -5,6 +5,7 @@ Realms and clients are made through its admin API; the gateway's own time is mov
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -98,10 +99,14 @@ async def token(keycloak: EmbeddedKeycloak, realm: str, client: str) -> str:
 
 
 @pytest.fixture(scope="module")
-async def realms(keycloak: EmbeddedKeycloak) -> Admin:
+def realms(keycloak: EmbeddedKeycloak) -> Admin:
     admin = Admin(keycloak)
-    await admin.realm(OURS)
-    await admin.realm(STRANGERS)
+
+    async def make() -> None:
+        for name in (OURS, STRANGERS):
+            await admin.realm(name)
+
+    asyncio.run(make())
     return admin
 
 
