@@ -127,6 +127,28 @@ def worker(bootstrap: Bootstrap = None) -> None:
 
 
 @app.command(
+    epilog=_examples("tocsin fleet", "tocsin fleet --check mapping.toml", "tocsin fleet --mapping > mapping.toml")
+)
+def fleet(
+    bootstrap: Bootstrap = None,
+    check: Annotated[
+        Path | None, typer.Option("--check", metavar="FILE", help="Every mistake in a mapping, and end.")
+    ] = None,
+    mapping: Annotated[
+        bool, typer.Option("--mapping", help="The mapping that is shipped, to stdout, and end.")
+    ] = False,
+) -> None:
+    """One adapter process: fleet-telemetry's topics to telemetry. Configured by TOCSIN_FLEET_* variables."""
+
+    def work() -> int:
+        from cli.fleet import run
+
+        return run(bootstrap, check, shipped=mapping)
+
+    raise typer.Exit(output.ended(work))
+
+
+@app.command(
     epilog=_examples("tocsin gateway", "TOCSIN_GATEWAY_PORT=8080 tocsin gateway --bootstrap kafka-1:9092"),
 )
 def gateway(bootstrap: Bootstrap = None) -> None:

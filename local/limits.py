@@ -10,6 +10,8 @@ from __future__ import annotations
 BROKER_HEAP_MIB = 512
 #: The registry's Java heap.
 REGISTRY_HEAP_MIB = 384
+#: The identity provider's Java heap.
+KEYCLOAK_HEAP_MIB = 512
 #: Less free space than this and a broker is not started: Kafka halts for good when its disk is full.
 DISK_FREE_MIN_BYTES = 1 << 30
 #: The largest record that the broker takes. Column batches of rollups and state chunks need more than Kafka's 1 MB.
@@ -18,6 +20,8 @@ MESSAGE_MAX_BYTES = 8 << 20
 BROKER_START_MAX_S = 90.0
 #: How long the registry may take to its first answered request.
 REGISTRY_START_MAX_S = 120.0
+#: How long the identity provider may take; it builds itself at its first start.
+KEYCLOAK_START_MAX_S = 300.0
 #: How long formatting the storage may take.
 FORMAT_MAX_S = 60.0
 #: How long one start waits for another start in the same directory.

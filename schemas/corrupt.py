@@ -29,10 +29,11 @@ COLUMNS: Final = "columns"  # columns of different lengths
 SERIES_INDEX: Final = "series_index"  # a place beyond the series table
 EXEMPLAR: Final = "exemplar"  # a row that is not in the columns
 CRC: Final = "crc"
+SOURCE: Final = "source"  # it names no source, or two
 
 REASONS: Final = (
     FRAMING, UNKNOWN_SCHEMA, TRUNCATED, VARINT, LENGTH, UTF8, SYMBOL, DEPTH, TRAILING, SIZE, RESOLUTION, VALUE, TIME,
-    OUTCOME, TRACE, METRIC, COLUMNS, SERIES_INDEX, EXEMPLAR, CRC,
+    OUTCOME, TRACE, METRIC, COLUMNS, SERIES_INDEX, EXEMPLAR, CRC, SOURCE,
 )  # fmt: skip
 
 

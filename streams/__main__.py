@@ -1,4 +1,4 @@
-"""`python -m streams worker`: one worker process, configured by TOCSIN_* environment variables. It refuses other commands:
+"""`python -m streams worker`, or `fleet`: one process, configured by TOCSIN_* environment variables. It refuses other commands:
 what people type is `cli`."""
 
 from __future__ import annotations
@@ -6,21 +6,25 @@ from __future__ import annotations
 import sys
 
 from alerts.config import BadConfig
+from fleet.mapping import BadMapping
 from sinks.channels import BadChannels
-from streams import app, logs, memory, settings
+from streams import app, fleet_app, fleet_settings, logs, memory, settings
 
 
 def main(arguments: list[str]) -> int:
     """Exit code of the process."""
-    if arguments != ["worker"]:
-        sys.stderr.write("usage: python -m streams worker\n")
+    if arguments not in (["worker"], ["fleet"]):
+        sys.stderr.write("usage: python -m streams worker|fleet\n")
         return 2
     found = settings.load()
     logs.start(found.log_format, found.log_level)
     memory.settle()
     try:
-        app.run(found)
-    except (BadConfig, BadChannels) as error:
+        if arguments == ["fleet"]:
+            fleet_app.run(found, fleet_settings.load())
+        else:
+            app.run(found)
+    except (BadConfig, BadChannels, BadMapping) as error:
         lines = "\n".join(f"  {problem}" for problem in error.problems)
         sys.stderr.write(f"tocsin can't start, mistakes in its files:\n{lines}\n")
         return 1

@@ -1,6 +1,6 @@
-"""The wiring: settings to a Faust app with three agents. The only place that knows every stage.
+"""The wiring: settings to a Faust app with three agents. The only place that knows every stage of the platform.
 
-Read it top to bottom: configuration, stages, transport, agents, tasks. It refuses to start on half a configuration.
+Read it top to bottom: what every process of ours is (`streams.fleet_app` is another one), then configuration and stages. It refuses to start on half a configuration.
 """
 
 from __future__ import annotations
@@ -38,44 +38,35 @@ FETCH_BYTES = 8 << 20
 STREAM_BUFFER = 16  # chunks, not records; a smaller one makes Faust pause partitions, which costs seconds to resume
 
 
-class Worker:
-    """One worker process: the Faust app and its stages."""
+class Shell:
+    """What a process of ours is, whatever its stages decide: a Faust app that drives them."""
+
+    stages: tuple[Stage[Step], ...]
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        files_are_there(settings)
-        self.config: Config = read_config(settings.slo_path)
         self.app = faust_app(settings)
         self.clock = SteadyClock()
         self.producer = Producer(settings.bootstrap, settings.delivery_timeout_s, refused.instead, security=settings)
-        selection = Selection(self.config)
-        registry = lookup(settings.registry_url)
 
-        def aggregate(partition: int) -> AggregateStep:
-            return AggregateStep(
-                partition, settings, selection, self.config.hash, lambda a: TelemetryDecoder(a.resolve, registry)
-            )
-
-        def merge(partition: int) -> MergeStep:
-            return MergeStep(partition, settings, self.config, routes)
-
-        channels = read_channels(settings.channels_path, os.environ) if settings.channels_path else Channels({})
-        known = list(channels.by_name)
-        routes = read_routes(settings.routes_path, known) if settings.routes_path else Routes.plain(*known)
-        self.exchange = HttpExchange()
-        self.delivery = Delivery(channels.sinks, self.exchange, self.clock.now_ms, self._delivered)
-
-        def notify(partition: int) -> NotifyStep:
-            return NotifyStep(partition, settings, routes, channels, self.delivery)
-
-        self.stages: tuple[Stage[Step], ...] = (
-            self._stage("aggregate", topics.TELEMETRY, aggregate),
-            self._stage("merge", topics.PARTIALS, merge),
-            self._stage("notify", topics.ALERTS, notify),
+    def _drive(self, *stages: Stage[Step]) -> None:
+        """Wire the stages, in the order of the path."""
+        settings, self.stages = self.settings, stages
+        self._by_topic = {stage.topic: stage for stage in stages}
+        self.watchdog = Watchdog(self.app, stages, settings.stuck_after_s)
+        ChunkTransport.configure(
+            self._restore,
+            self._assigned,
+            settings.max_chunk_records,
+            settings.max_chunk_bytes,
+            finish=self._finish,
         )
-        self._by_topic = {stage.topic: stage for stage in self.stages}
-        self.watchdog = Watchdog(self.app, self.stages, settings.stuck_after_s)
-        self._wire()
+        fetching.bound(settings.max_decompressed_bytes)
+        for stage in stages:
+            self._agent(stage)
+        self.app.task(self.watchdog.run)
+        if settings.health_port:
+            self._serve_health(settings.health_host, settings.health_port)
 
     def _stage(self, name: str, topic: str, make_step: Callable[[int], Step]) -> Stage[Step]:
         settings = self.settings
@@ -112,30 +103,62 @@ class Worker:
         for stage in self.stages:
             await stage.finish()
 
-    def _wire(self) -> None:
-        settings, app = self.settings, self.app
-        ChunkTransport.configure(
-            self._restore,
-            self._assigned,
-            settings.max_chunk_records,
-            settings.max_chunk_bytes,
-            finish=self._finish,
-        )
-        fetching.bound(settings.max_decompressed_bytes)
-        for stage in self.stages:
-            self._agent(stage)
-        self._commands()
-        app.task(self.watchdog.run)
-        app.task(self._deliveries)
-        if settings.health_port:
-            self._serve_health(settings.health_host, settings.health_port)
-
     def _serve_health(self, host: str, port: int) -> None:
         try:
             health.serve(port, self.stages, self.watchdog, host)
         except OSError as error:
             names = "TOCSIN_HEALTH_HOST, TOCSIN_HEALTH_PORT"
             raise BadSettings([f"{names}: {host}:{port} cannot be had: {error.strerror or error}"]) from error
+
+    def _raw(self, topic: str) -> faust.TopicT:
+        """A topic as bytes: what they mean is for the rooms to say."""
+        return self.app.topic(topic, key_serializer="raw", value_serializer="raw", partitions=self.settings.partitions)
+
+    def _agent(self, stage: Stage[Step]) -> None:
+        async def agent(stream: faust.StreamT[object]) -> None:
+            await stage.consume(stream.noack().events())
+
+        async def checkpoints() -> None:
+            await stage.checkpoints(lambda: self.app.should_stop)
+
+        self.app.agent(self._raw(stage.topic), name=f"streams.{stage.name}")(agent)
+        self.app.task(checkpoints)
+
+
+class Worker(Shell):
+    """One worker process of the platform."""
+
+    def __init__(self, settings: Settings) -> None:
+        files_are_there(settings)
+        self.config: Config = read_config(settings.slo_path)
+        super().__init__(settings)
+        selection = Selection(self.config)
+        registry = lookup(settings.registry_url)
+
+        def aggregate(partition: int) -> AggregateStep:
+            return AggregateStep(
+                partition, settings, selection, self.config.hash, lambda a: TelemetryDecoder(a.resolve, registry)
+            )
+
+        def merge(partition: int) -> MergeStep:
+            return MergeStep(partition, settings, self.config, routes)
+
+        channels = read_channels(settings.channels_path, os.environ) if settings.channels_path else Channels({})
+        known = list(channels.by_name)
+        routes = read_routes(settings.routes_path, known) if settings.routes_path else Routes.plain(*known)
+        self.exchange = HttpExchange()
+        self.delivery = Delivery(channels.sinks, self.exchange, self.clock.now_ms, self._delivered)
+
+        def notify(partition: int) -> NotifyStep:
+            return NotifyStep(partition, settings, routes, channels, self.delivery)
+
+        self._drive(
+            self._stage("aggregate", topics.TELEMETRY, aggregate),
+            self._stage("merge", topics.PARTIALS, merge),
+            self._stage("notify", topics.ALERTS, notify),
+        )
+        self._commands()
+        self.app.task(self._deliveries)
 
     def _delivered(self) -> None:
         """An attempt was settled: say so in the log soon."""
@@ -147,25 +170,11 @@ class Worker:
 
         self.app.agent(self._raw(topics.COMMANDS), name="streams.commands")(agent)
 
-    def _raw(self, topic: str) -> faust.TopicT:
-        """A topic as bytes: what they mean is for the rooms to say."""
-        return self.app.topic(topic, key_serializer="raw", value_serializer="raw", partitions=self.settings.partitions)
-
     async def _deliveries(self) -> None:
         try:
             await self.delivery.run()
         finally:
             await self.exchange.close()
-
-    def _agent(self, stage: Stage[Step]) -> None:
-        async def agent(stream: faust.StreamT[object]) -> None:
-            await stage.consume(stream.noack().events())
-
-        async def checkpoints() -> None:
-            await stage.checkpoints(lambda: self.app.should_stop)
-
-        self.app.agent(self._raw(stage.topic), name=f"streams.{stage.name}")(agent)
-        self.app.task(checkpoints)
 
 
 def faust_app(settings: Settings) -> faust.App:

@@ -1,7 +1,7 @@
 """Our own metrics: the one list of names, and the only file that imports prometheus_client.
 
 What: the names, their labels, and small functions that fill them. Why: a metric's name is an interface, so all stand in
-one place. It refuses labels without a bound: stage is one of three, partition is bounded by the topic, reasons are an
+one place. It refuses labels without a bound: stage is one of three (of an adapter, of four), partition is bounded by the topic, reasons are an
 enumeration of the rooms.
 """
 
@@ -62,6 +62,9 @@ HELD = Gauge(
 BROKER_REFUSALS = Counter(
     "tocsin_broker_refusals", "Times that a broker did not let us: authentication, authorization, tls", ["reason"]
 )
+FLEET_SIGNALS = Counter("tocsin_fleet_signals", "Signals of vehicles by what became of them", ["fate"])
+FLEET_VEHICLES = Gauge("tocsin_fleet_vehicles", "Vehicles that the adapter remembers", ["stage", "partition"])
+FLEET_FORGOTTEN = Counter("tocsin_fleet_vehicles_forgotten", "Vehicles forgotten since there were too many", ["stage"])
 RSS = Gauge("tocsin_rss_bytes", "Resident memory of this worker")
 
 
@@ -183,3 +186,16 @@ def judged(partition: int, counters: Mapping[str, int]) -> None:
     """The merge's and the evaluator's own counters; they are part of their state, so they are set and not added."""
     for what, count in counters.items():
         JUDGED.labels(str(partition), what).set(count)
+
+
+def fleet(stage: str, partition: int, fates: Mapping[str, int], vehicles: int, forgotten: int) -> None:
+    """What became of signals since the last time, and who is remembered."""
+    for fate, count in fates.items():
+        FLEET_SIGNALS.labels(fate).inc(count)
+    FLEET_VEHICLES.labels(stage, str(partition)).set(vehicles)
+    FLEET_FORGOTTEN.labels(stage).inc(forgotten)
+
+
+def fleet_left(stage: str, partition: int) -> None:
+    """The partition is somebody else's: take its gauge down."""
+    FLEET_VEHICLES.remove_by_labels({"stage": stage, "partition": str(partition)})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -97,6 +97,11 @@ def in_sync(replication: int) -> int:
     return replication // 2 + 1 if replication >= THREE else 1
 
 
+def state(stage: str) -> Topic:
+    """Where the snapshots of a stage go."""
+    return Topic(STATE_PREFIX + stage, "snapshots", 0, compact=True, extra=_COMPACT_QUICKLY)
+
+
 TOPICS: tuple[Topic, ...] = (
     # LogAppendTime: arrival is stamped by the broker, so it is in the log and the same in every replay
     Topic(TELEMETRY, "what sources emit", 24 * HOUR_MS, extra=_STAMPED),
@@ -110,9 +115,9 @@ TOPICS: tuple[Topic, ...] = (
     Topic(COMMANDS, "what people ask for", 90 * 24 * HOUR_MS),
     Topic(LATE, "beyond the late horizon, original bytes", 7 * 24 * HOUR_MS),
     Topic(DLQ, "unreadable, original bytes", 7 * 24 * HOUR_MS),
-    Topic(STATE_PREFIX + "aggregate", "snapshots", 0, compact=True, extra=_COMPACT_QUICKLY),
-    Topic(STATE_PREFIX + "merge", "snapshots", 0, compact=True, extra=_COMPACT_QUICKLY),
-    Topic(STATE_PREFIX + "notify", "snapshots", 0, compact=True, extra=_COMPACT_QUICKLY),
+    state("aggregate"),
+    state("merge"),
+    state("notify"),
 )
 
 
@@ -131,7 +136,24 @@ def unavailable(client: AdminClient, error: KafkaError, ear: Ear, bootstrap: str
     return kind(f"broker {bootstrap}: {error.str()}")
 
 
-def ensure(bootstrap: str, partitions: int, replication: int = 1, security: KafkaSecurity = OPEN) -> list[str]:
+def partitions_of(bootstrap: str, timeout_s: float, security: KafkaSecurity = OPEN) -> dict[str, int]:
+    """How many partitions each topic of the broker has. Raises TopicsUnavailable."""
+    ear = Ear(security.principal)
+    client = admin(bootstrap, security, ear)
+    try:
+        found = client.list_topics(timeout=timeout_s).topics
+    except KafkaException as error:
+        raise unavailable(client, error.args[0], ear, bootstrap) from error
+    return {name: len(topic.partitions) for name, topic in found.items()}
+
+
+def ensure(
+    bootstrap: str,
+    partitions: int,
+    replication: int = 1,
+    security: KafkaSecurity = OPEN,
+    table: Iterable[Topic] = TOPICS,
+) -> list[str]:
     """Create the topics that are missing and wait until the broker shows them; the names of those created.
 
     Raises TopicsUnavailable.
@@ -143,7 +165,7 @@ def ensure(bootstrap: str, partitions: int, replication: int = 1, security: Kafk
             replication_factor=replication,
             config={**topic.config, MIN_IN_SYNC: str(in_sync(replication))},
         )
-        for topic in TOPICS
+        for topic in table
     ]
     created = []
     ear = Ear(security.principal)
@@ -162,7 +184,7 @@ def ensure(bootstrap: str, partitions: int, replication: int = 1, security: Kafk
             raise TopicsUnavailable(
                 f"broker {bootstrap}: {ear.last or f'no answer within {TIMEOUT_S:.0f} s'}"
             ) from error
-    _wait_until_shown(client, bootstrap, {topic.name for topic in TOPICS})
+    _wait_until_shown(client, bootstrap, {topic.name for topic in table})
     if created:
         _wait_for_coordinator(bootstrap, security)
     return created

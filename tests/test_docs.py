@@ -1,6 +1,6 @@
 """Every code block of the READMEs, of docs/ and of examples/ is run, and what pages list is held against the code.
 
-python blocks are executed; yaml blocks are validated (OpenSLO, channels or routes); sh blocks are run line by line
+python blocks are executed; yaml blocks are validated (OpenSLO, channels or routes), toml blocks as mappings of a fleet; sh blocks are run line by line
 against the session's broker. `make` lines are dry runs, since CI runs those very targets. Lines that run for ever, start
 brokers or name a record of somebody's own (`tocsin demo`, `explain`, `--follow` ...) are asked for their help, which has
 to know their options. `docker compose` lines are held against docker-compose.yml. A block in another language fails: it
@@ -33,7 +33,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[\w-]*)?\)")
 NOT_CODE = {"", "text", "json"}
 DOCUMENTED_BOOTSTRAP = "127.0.0.1:9092"
 #: Commands that do not end, start processes, or need what only a user has.
-ASKED_FOR_HELP = {"up", "worker", "gateway", "demo", "explain", "ack", "resolve", "doctor"}
+ASKED_FOR_HELP = {"up", "worker", "fleet", "gateway", "demo", "explain", "ack", "resolve", "doctor"}
 ROOMS = (
     "access",
     "schemas",
@@ -41,6 +41,7 @@ ROOMS = (
     "alerts",
     "sinks",
     "gateway",
+    "fleet",
     "streams",
     "local",
     "demo",
@@ -155,6 +156,11 @@ def test_block_runs(block: Block, prepared: str, tmp_path: pathlib.Path) -> None
         file = tmp_path / "block.yaml"
         file.write_text(block.text, encoding="utf-8")
         done = run([sys.executable, "-m", "cli", "validate", str(file)], prepared, ROOT)
+        assert done.returncode == 0, done.stdout + done.stderr
+    elif block.language == "toml":
+        file = tmp_path / "block.toml"
+        file.write_text(block.text, encoding="utf-8")
+        done = run([sys.executable, "-m", "cli", "fleet", "--check", str(file)], prepared, ROOT)
         assert done.returncode == 0, done.stdout + done.stderr
     else:
         pytest.fail(f"{block}: no way to run a {block.language!r} block; fence it as text if it is not code")

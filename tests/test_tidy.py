@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = {".git", ".venv", ".venv-peers", ".tocsin", "__pycache__", "build", "dist", "node_modules"}
-PURE = ("schemas", "rollups", "alerts")
+PURE = ("schemas", "rollups", "alerts", "fleet")
 ROOMS = (*PURE, "access", "sinks", "gateway", "streams", "local", "demo", "cli", "bench", "proof")
 CLIENT = "client/src/tocsin"
 

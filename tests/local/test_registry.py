@@ -10,7 +10,8 @@ import pytest
 
 from local import registry as registry_room
 from local.errors import StartTimeout
-from local.registry import EmbeddedRegistry, answers
+from local.registry import EmbeddedRegistry
+from local.served import answers
 
 
 def post(url: str, body: object) -> dict[str, object]:

@@ -1,0 +1,56 @@
+"""Whether a vehicle is online, out of events that come out of order, unpaired and twice."""
+
+import itertools
+
+import pytest
+
+from fleet import links
+from fleet.memory import Known, Vehicle
+from fleet.messages import Connectivity, Link
+
+AT = 1_700_000_000_000
+
+
+def told(events):
+    """(events counted, the answers of `vehicle.online`)."""
+    car, known, counted, online = Vehicle(0), Known(), [], []
+    for connection, link, at in events:
+        for row in links.rows_of(Connectivity("", AT + at, connection, link, "wifi"), car, "v1", (), known):
+            labels = dict(row.labels)
+            if row.metric == links.CONNECTIONS:
+                assert labels["interface"] == "wifi"
+                counted.append(labels["event"])
+            else:
+                assert labels["vehicle"] == "v1"
+                online.append(row.value)
+    return counted, online
+
+
+CONNECT, DISCONNECT = Link.CONNECTED, Link.DISCONNECTED
+
+
+@pytest.mark.parametrize(
+    ("events", "online"),
+    [
+        ([("a", CONNECT, 0), ("a", DISCONNECT, 9)], [1, 0]),
+        ([("a", CONNECT, 0), ("b", CONNECT, 5), ("a", DISCONNECT, 9)], [1]),  # the old connection ends later
+        ([("a", CONNECT, 0), ("b", CONNECT, 5), ("b", DISCONNECT, 9)], [1, 0]),
+        ([("a", DISCONNECT, 9), ("a", CONNECT, 0)], [0]),  # out of order: it is over
+        ([("b", CONNECT, 5), ("a", CONNECT, 0), ("a", DISCONNECT, 4)], [1]),  # an old one comes late, whole
+        ([("a", DISCONNECT, 9)], [0]),  # its beginning was never seen
+        ([("a", CONNECT, 0), ("a", CONNECT, 0), ("a", DISCONNECT, 9), ("a", DISCONNECT, 9)], [1, 0]),  # each twice
+        ([("a", Link.UNKNOWN, 0)], []),
+    ],
+)
+def test_online(events, online):
+    counted, found = told(events)
+    assert found == online
+    assert len(counted) == len(set(events))
+
+
+def test_any_order_of_two_whole_connections_ends_offline():
+    events = [("a", CONNECT, 0), ("a", DISCONNECT, 4), ("b", CONNECT, 5), ("b", DISCONNECT, 9)]
+    for order in itertools.permutations(events):
+        counted, online = told(order)
+        assert len(counted) == 4
+        assert online[-1] == 0
