@@ -1,179 +1,33 @@
-"""`tocsin`: the names, options and help of every command, in one place.
+"""`tocsin`: the names, options and help of every command that asks; those that start processes are `cli.processes`.
 
-What: a typer app whose commands load their file when they are called. Why: `tocsin --help` answers at once, and a
-reader sees the whole surface on one page. It refuses to hold work: each body is one call.
+What: commands of a typer app that load their file when they are called. Why: `tocsin --help` answers at once, and a
+reader sees the whole surface on two pages. It refuses to hold work: each body is one call.
 
 Exit codes: 0 fine; 1 a problem was found; 2 wrong usage; 3 a broker or service could not be reached.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli import complete, output
+from cli import (
+    complete,
+    output,
+    processes,  # noqa: F401 - its commands are on the app, and come first
+)
+from cli.app import Bootstrap, Json, Partitions, Replication, app, examples
 from cli.where import bootstrap as broker_at
 
-DISTRIBUTION = "tocsin-platform"
-CODES = "Exit codes: 0 fine; 1 a problem was found; 2 wrong usage; 3 a broker or service could not be reached."
-
-
-def _examples(*lines: str) -> str:
-    """Lines that the help shows as they are."""
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-app = typer.Typer(
-    name="tocsin",
-    help="Telemetry on Kafka, aggregated by Faust, judged against SLOs, paged in seconds.",
-    epilog=CODES,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
 topics_app = typer.Typer(
     help="The topics: list, create, describe.",
-    epilog=_examples("tocsin topics", "tocsin topics create --partitions 8", "tocsin topics describe --json"),
+    epilog=examples("tocsin topics", "tocsin topics create --partitions 8", "tocsin topics describe --json"),
     rich_markup_mode=None,
 )
 app.add_typer(topics_app, name="topics")
-
-Bootstrap = Annotated[
-    str | None,
-    typer.Option(
-        "--bootstrap",
-        metavar="HOST:PORT",
-        help="The broker. Otherwise TOCSIN_BOOTSTRAP, KAFKA_BOOTSTRAP, the embedded broker that runs, or 127.0.0.1:9092.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON to stdout, for programs.")]
-Partitions = Annotated[int, typer.Option("--partitions", envvar="TOCSIN_PARTITIONS", min=1, max=1024)]
-Replication = Annotated[int, typer.Option("--replication", envvar="TOCSIN_REPLICATION", min=1, max=7)]
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        try:
-            typer.echo(f"tocsin {importlib.metadata.version(DISTRIBUTION)}")
-        except importlib.metadata.PackageNotFoundError:
-            typer.echo("tocsin, from a tree that is not installed")
-        raise typer.Exit
-
-
-@app.callback()
-def _top(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Version, and end.")
-    ] = False,
-) -> None:
-    """Telemetry on Kafka, aggregated by Faust, judged against SLOs, paged in seconds."""
-
-
-@app.command(
-    epilog=_examples("tocsin demo", "tocsin demo --rate 200 --workers 3", "tocsin demo --verify --seed 7"),
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
-def demo(
-    context: typer.Context,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="No screen: run, then judge by the ledger; 1 on any loss.")
-    ] = False,
-    seed: Annotated[int, typer.Option("--seed", help="Of the story and its telemetry.")] = 1,
-    workers: Annotated[int, typer.Option("--workers", min=0, max=16, help="0: others run them.")] = 2,
-) -> None:
-    """A fleet, an incident and its page, live. On a real broker; further options go to the demo itself."""
-
-    def work() -> int:
-        from cli.demo import run
-
-        return run([*(["--verify"] if verify else []), f"--seed={seed}", f"--workers={workers}", *context.args])
-
-    raise typer.Exit(output.ended(work))
-
-
-@app.command(epilog=_examples("tocsin up", "tocsin up --workers 0 --keep", "tocsin up --json | jq -r .bootstrap"))
-def up(
-    workers: Annotated[int, typer.Option("--workers", min=0, max=16, help="Worker processes.")] = 1,
-    partitions: Partitions = 4,
-    replication: Replication = 1,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave an embedded broker running afterwards.")] = False,
-    json: Json = False,
-) -> None:
-    """Broker, topics and workers on this machine. The broker is a given one, Docker's or an embedded one. Until Ctrl-C."""
-
-    def work() -> int:
-        from cli.up import run
-
-        return run(workers, partitions, replication, keep=keep, json=json)
-
-    raise typer.Exit(output.ended(work))
-
-
-@app.command(epilog=_examples("tocsin worker", "TOCSIN_SLO_PATH=slos tocsin worker --bootstrap kafka-1:9092"))
-def worker(bootstrap: Bootstrap = None) -> None:
-    """One worker process. Configured by TOCSIN_* variables."""
-
-    def work() -> int:
-        from cli.worker import run
-
-        return run(bootstrap)
-
-    raise typer.Exit(output.ended(work))
-
-
-@app.command(
-    epilog=_examples("tocsin fleet", "tocsin fleet --check mapping.toml", "tocsin fleet --mapping > mapping.toml")
-)
-def fleet(
-    bootstrap: Bootstrap = None,
-    check: Annotated[
-        Path | None, typer.Option("--check", metavar="FILE", help="Every mistake in a mapping, and end.")
-    ] = None,
-    mapping: Annotated[
-        bool, typer.Option("--mapping", help="The mapping that is shipped, to stdout, and end.")
-    ] = False,
-) -> None:
-    """One adapter process: fleet-telemetry's topics to telemetry. Configured by TOCSIN_FLEET_* variables."""
-
-    def work() -> int:
-        from cli.fleet import run
-
-        return run(bootstrap, check, shipped=mapping)
-
-    raise typer.Exit(output.ended(work))
-
-
-@app.command(
-    epilog=_examples("tocsin gateway", "TOCSIN_GATEWAY_PORT=8080 tocsin gateway --bootstrap kafka-1:9092"),
-)
-def gateway(bootstrap: Bootstrap = None) -> None:
-    """One gateway process: telemetry over HTTP in, Kafka out. Configured by TOCSIN_GATEWAY_* variables."""
-
-    def work() -> int:
-        from cli.gateway import run
-
-        return run(broker_at(bootstrap))
-
-    raise typer.Exit(output.ended(work))
-
-
-@app.command("gateway-key", epilog=_examples("tocsin gateway-key shop-web"))
-def gateway_key(
-    name: Annotated[str, typer.Argument(metavar="ID", help="Id of the key: small letters, digits and dashes.")],
-) -> None:
-    """A new API key for a gateway: its text to stdout, once; its hash, for the file of keys, to stderr."""
-
-    def work() -> int:
-        from cli.gateway import new_key
-
-        return new_key(name)
-
-    raise typer.Exit(output.ended(work))
 
 
 @topics_app.callback(invoke_without_command=True)
@@ -183,7 +37,7 @@ def topics(context: typer.Context) -> None:
         topics_list()
 
 
-@topics_app.command("list", epilog=_examples("tocsin topics list --json"))
+@topics_app.command("list", epilog=examples("tocsin topics list --json"))
 def topics_list(json: Json = False) -> None:
     """Every topic of ours; needs no broker."""
 
@@ -195,7 +49,7 @@ def topics_list(json: Json = False) -> None:
     raise typer.Exit(output.ended(work))
 
 
-@topics_app.command("create", epilog=_examples("tocsin topics create --partitions 8 --replication 3"))
+@topics_app.command("create", epilog=examples("tocsin topics create --partitions 8 --replication 3"))
 def topics_create(
     bootstrap: Bootstrap = None,
     partitions: Partitions = 4,
@@ -212,7 +66,7 @@ def topics_create(
     raise typer.Exit(output.ended(work))
 
 
-@topics_app.command("describe", epilog=_examples("tocsin topics describe"))
+@topics_app.command("describe", epilog=examples("tocsin topics describe"))
 def topics_describe(
     bootstrap: Bootstrap = None, partitions: Partitions = 4, replication: Replication = 1, json: Json = False
 ) -> None:
@@ -226,9 +80,7 @@ def topics_describe(
     raise typer.Exit(output.ended(work))
 
 
-@app.command(
-    epilog=_examples("tocsin acls", "tocsin acls worker --principal User:tocsin", "tocsin acls worker --check")
-)
+@app.command(epilog=examples("tocsin acls", "tocsin acls worker --principal User:tocsin", "tocsin acls worker --check"))
 def acls(
     role: Annotated[list[str] | None, typer.Argument(metavar="ROLE", show_default=False)] = None,
     principal: Annotated[str, typer.Option("--principal", help="Who gets it; User: and the role's name.")] = "",
@@ -251,7 +103,7 @@ def acls(
     raise typer.Exit(output.ended(work))
 
 
-@app.command(epilog=_examples("tocsin validate examples/slos", "tocsin validate slos channels.yaml routes.yaml --json"))
+@app.command(epilog=examples("tocsin validate examples/slos", "tocsin validate slos channels.yaml routes.yaml --json"))
 def validate(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, or directories of *.yaml and *.yml.")],
     json: Json = False,
@@ -266,7 +118,7 @@ def validate(
     raise typer.Exit(output.ended(work))
 
 
-@app.command(epilog=_examples("tocsin slo", "tocsin slo checkout --json", "tocsin slo --check && ./deploy"))
+@app.command(epilog=examples("tocsin slo", "tocsin slo checkout --json", "tocsin slo --check && ./deploy"))
 def slo(
     name: Annotated[
         str, typer.Argument(metavar="[NAME]", help="SLOs whose name begins so.", autocompletion=complete.slo_names)
@@ -286,7 +138,7 @@ def slo(
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "tocsin tail alerts",
         "tocsin tail telemetry --follow --filter web-7",
         "tocsin tail telemetry.dlq --from-beginning -n 0 --json | jq .value.reason",
@@ -327,7 +179,7 @@ def tail(
     raise typer.Exit(output.ended(work))
 
 
-@app.command(epilog=_examples("tocsin explain 5b6c", "tocsin explain 77aa01d2c3b4e5f6 --json | jq .deliveries"))
+@app.command(epilog=examples("tocsin explain 5b6c", "tocsin explain 77aa01d2c3b4e5f6 --json | jq .deliveries"))
 def explain(
     wanted: Annotated[
         str,
@@ -363,7 +215,7 @@ Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept in the c
 Wait = Annotated[float, typer.Option("--wait", min=0, metavar="SECONDS", help="For the answer; 0: only send.")]
 
 
-@app.command(epilog=_examples("tocsin ack 5b6c", "tocsin ack 5b6c --as ada --note 'rolling back' --json"))
+@app.command(epilog=examples("tocsin ack 5b6c", "tocsin ack 5b6c --as ada --note 'rolling back' --json"))
 def ack(
     wanted: Incident, bootstrap: Bootstrap = None, who: Who = "", note: Note = "", wait: Wait = 10.0, json: Json = False
 ) -> None:
@@ -371,7 +223,7 @@ def ack(
     raise typer.Exit(output.ended(_asking("acknowledge", wanted, bootstrap, who, note, wait, json=json)))
 
 
-@app.command(epilog=_examples("tocsin resolve 5b6c", "tocsin resolve 5b6c --note 'false alarm' --wait 0"))
+@app.command(epilog=examples("tocsin resolve 5b6c", "tocsin resolve 5b6c --note 'false alarm' --wait 0"))
 def resolve(
     wanted: Incident, bootstrap: Bootstrap = None, who: Who = "", note: Note = "", wait: Wait = 10.0, json: Json = False
 ) -> None:
@@ -390,7 +242,7 @@ def _asking(
     return work
 
 
-@app.command(epilog=_examples("tocsin doctor", "tocsin doctor --json --no-probe"))
+@app.command(epilog=examples("tocsin doctor", "tocsin doctor --json --no-probe"))
 def doctor(
     bootstrap: Bootstrap = None,
     probe: Annotated[

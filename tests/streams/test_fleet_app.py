@@ -1,15 +1,15 @@
 """The wiring of an adapter's process, and what stops its start. No broker is asked."""
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
 
+from access.environment import BadSettings
 from fleet.adapter import Kind
 from fleet.mapping import BadMapping
 from streams import app as shell
 from streams import errors, fleet_app, topics
 from streams.fleet import FleetStep
 from streams.fleet_settings import CHUNK_RECORDS, FleetSettings
-from streams.settings import BadSettings, Settings
+from streams.settings import Settings
 from streams.transport import ChunkTransport
 from tests.streams.stand_ins import FakeProducer
 
@@ -39,10 +39,10 @@ def test_topics_that_are_there_are_read_and_their_state_has_as_many_partitions(b
     known, made = broker
     known |= {"cars_V": 8, "cars_connectivity": 3, "others_V": 1}
     assert prepared(ended) == [Kind.SIGNALS, Kind.CONNECTIVITY]
-    assert [(given[1], given[2], given[3][0].name) for given in made] == [
+    assert [(given[1], given[2], given[4][0].name) for given in made] == [
         (8, 3, "tocsin.state.fleet-cars_V"), (3, 3, "tocsin.state.fleet-cars_connectivity"),
     ]  # fmt: skip
-    assert all(given[3][0].compact for given in made)
+    assert all(given[4][0].compact for given in made)
     assert not ended
 
 
@@ -70,7 +70,7 @@ def test_without_our_own_topics_nothing_starts(broker, ended):
 
 def test_a_broker_that_is_away_is_worth_another_try(monkeypatch, ended):
     def away(*_):
-        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        raise topics.BrokerUnreachable("broker 127.0.0.1:1: nobody answers")
 
     monkeypatch.setattr(topics, "partitions_of", away)
     assert not prepared(ended)
@@ -79,7 +79,7 @@ def test_a_broker_that_is_away_is_worth_another_try(monkeypatch, ended):
 
 def test_a_stage_for_each_topic_with_steps_that_take_less_at_once(monkeypatch):
     found = []
-    monkeypatch.setattr(shell, "Producer", lambda *_: FakeProducer([]))
+    monkeypatch.setattr(shell, "Producer", lambda *_, **__: FakeProducer([]))
     monkeypatch.setattr(ChunkTransport, "configure", lambda *given, **_: found.append(given[2]))
     monkeypatch.setattr(shell.fetching, "bound", lambda *_: None)
     worker = fleet_app.FleetWorker(SETTINGS, FLEET, [Kind.SIGNALS, Kind.ALERTS])

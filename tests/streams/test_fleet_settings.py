@@ -2,9 +2,10 @@
 
 import pytest
 
+from access.environment import BadSettings
 from fleet.adapter import Kind
 from streams import fleet_settings
-from streams.settings import BadSettings, Settings
+from streams.settings import Settings
 
 
 def test_defaults_are_those_of_fleet_telemetrys_example():
