@@ -18,6 +18,8 @@ REASONS: Final = (AUTHENTICATION, AUTHORIZATION, TLS)
 #: librdkafka's and the protocol's codes: authentication failed, mechanism not offered, no SASL where it is asked for.
 _AUTHENTICATION = frozenset({-169, 33, 34, 58})
 _TLS = frozenset({-181})
+_TRANSPORT = -195
+_ALERT = "SSL routines"  # OpenSSL's own words: what TLS 1.3 says to a client's certificate comes after the handshake
 #: Code -> what the principal may not touch.
 _AUTHORIZATION = {29: "a topic", 30: "a group", 31: "the cluster", 53: "a transactional id"}
 _DO = {
@@ -37,16 +39,19 @@ class Failure(Protocol):
         """Its text."""
 
 
-def reason(code: int) -> str:
+def reason(error: Failure) -> str:
     """Which of REASONS; "" when it is no refusal."""
+    code = error.code()
     if code in _AUTHORIZATION:
         return AUTHORIZATION
-    return TLS if code in _TLS else AUTHENTICATION if code in _AUTHENTICATION else ""
+    if code in _TLS or (code == _TRANSPORT and _ALERT in error.str()):
+        return TLS
+    return AUTHENTICATION if code in _AUTHENTICATION else ""
 
 
 def told(error: Failure, principal: str, resource: str = "") -> str:
     """An error as a sentence: a refusal with who, what and what to do; any other as librdkafka tells it."""
-    why = reason(error.code())
+    why = reason(error)
     if not why:
         return error.str()
     if why == AUTHORIZATION:
@@ -65,7 +70,7 @@ class Ear:
 
     def __call__(self, error: Failure, resource: str = "") -> None:
         """Called by librdkafka while it serves, and with what a call was refused for."""
-        if why := reason(error.code()):
+        if why := reason(error):
             self.note(why, told(error, self.principal, resource))
 
     def note(self, why: str, text: str) -> None:

@@ -128,7 +128,7 @@ class KafkaLog:
         from access import refusals
 
         self._consumer.poll(HEAR_S)
-        if self._ear.last or refusals.reason(error.code()):
+        if self._ear.last or refusals.reason(error):
             told = self._ear.last or refusals.told(error, self._ear.principal, resource)
             what, _, do = told.rpartition("; ")
             return Stop(UNREACHABLE, what, self._bootstrap, do)

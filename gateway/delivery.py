@@ -21,7 +21,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from access import refusals
-from access.refusals import AUTHENTICATION, Ear
+from access.refusals import Ear
 from access.security import OPEN, KafkaSecurity
 from gateway import crash, selfmetrics
 from gateway.limits import LINGER_MS, POLL_S, PROBE_S, QUEUE_RECORDS, SPARE_S
@@ -98,6 +98,7 @@ class Delivery:
             **FIXED,
         }
         self.away = "no broker has answered yet"  # why the gate is shut; empty when it is open
+        self._unusable = ""  # why no other producer could be made
         self._producer = self._made()
         self._renew = threading.Event()
         self._ending = threading.Event()
@@ -106,9 +107,12 @@ class Delivery:
         self._reach = crash.points()
 
     def _made(self) -> Producer:
-        """Files of secrets and certificates are read now. Raises OSError, ValueError."""
-        self._files = self._security.files()
-        return Producer({**self._config, **self._security.librdkafka()}, logger=logging.getLogger("librdkafka"))
+        """Files of secrets and certificates are read now. Raises OSError, ValueError, KafkaException."""
+        files = self._security.files()
+        config = {**self._config, **self._security.librdkafka()}
+        made = Producer(config, logger=logging.getLogger("librdkafka"))
+        self._files = files
+        return made
 
     def start(self) -> None:
         """Serve reports, and ask for the broker until it answers."""
@@ -157,7 +161,7 @@ class Delivery:
         selfmetrics.DELIVERIES_FAILED.labels(error.name()).inc()
         if error.fatal():
             self._renew.set()
-        if refusals.reason(error.code()):
+        if refusals.reason(error):
             self._ear(error, f"topic {self.topic} (Write)")
         self._shut(error.str())
         raise busy("broker", f"Kafka has not acknowledged: {error.name()}", 2)
@@ -191,20 +195,20 @@ class Delivery:
     def _replace(self) -> None:
         """Another producer: with new credentials, or after an error that is the end of one."""
         self._renew.clear()
+        self._unusable = ""
         try:
             self._producer = self._made()
         except (OSError, ValueError, KafkaException) as error:
-            self._ear.note(AUTHENTICATION, f"the files of the credentials cannot be used: {error}")
+            self._unusable = f"the files of the credentials cannot be used: {error}"
 
     def _probe(self) -> None:
         """Open the gate when a broker shows the topic. In between, reports are served."""
-        before, until = self._ear.reason, time.monotonic() + PROBE_S
+        before = self._ear.reason
         self._ear.forget()
         problem = self._asked()
-        while problem and (left := until - time.monotonic()) > 0:
-            self._producer.poll(left)
         if problem:
-            self.away = self._ear.last or problem
+            self._served_for(PROBE_S)
+            self.away = self._unusable or self._ear.last or problem
             if self._ear.reason and self._ear.reason != before:
                 log.warning("broker_refuses", reason=self._ear.reason, why=self.away)
             if self._security.files() != self._files:
@@ -214,6 +218,12 @@ class Delivery:
         self._ear.forget()
         self.away = ""
         selfmetrics.BROKER_AWAY.set(0)
+
+    def _served_for(self, seconds: float) -> None:
+        """Serve reports for so long; a poll ends with the first."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._producer.poll(left)
 
     def _asked(self) -> str:
         """What is wrong with the topic; "" when records can go to it."""

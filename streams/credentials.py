@@ -24,8 +24,8 @@ from access.limits import ANSWER_BYTES, ANSWER_S, EARLY
 from access.security import BEARER, SASL_SSL, KafkaSecurity, secret_in
 
 
-class NoToken(RuntimeError):
-    """The token endpoint did not give a token."""
+class NoToken(ConnectionError):
+    """There is no token at the moment. aiokafka takes it for a connection that failed, and tries again."""
 
 
 def of(security: KafkaSecurity) -> Any:
@@ -54,7 +54,7 @@ class Tokens(AbstractTokenProvider):
         self._asking = asyncio.Lock()
 
     async def token(self) -> str:
-        """A token that holds. Raises NoToken, OSError, ValueError."""
+        """A token that holds. Raises NoToken."""
         async with self._asking:
             if time.monotonic() >= self._until:
                 self._token = await self._fresh()
@@ -64,7 +64,10 @@ class Tokens(AbstractTokenProvider):
 
     async def _fresh(self) -> str:
         path = self._security.kafka_token_file
-        return secret_in(path) if path is not None else await self._asked()
+        try:
+            return secret_in(path) if path is not None else await self._asked()
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise NoToken(f"{path or self._security.kafka_token_url}: {type(error).__name__}: {error}") from error
 
     async def _asked(self) -> str:
         """Client credentials (RFC 6749, section 4.4)."""
@@ -74,36 +77,33 @@ class Tokens(AbstractTokenProvider):
         form = {"grant_type": "client_credentials"} | ({"scope": security.kafka_scope} if security.kafka_scope else {})
         context = ssl.create_default_context(cafile=security.kafka_token_ca_file)
         bound = aiohttp.ClientTimeout(total=ANSWER_S)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=bound) as session,
-                session.post(
-                    security.kafka_token_url, data=form, headers=headers, ssl=context, allow_redirects=False
-                ) as answer,
-            ):
-                if answer.status != 200:
-                    raise NoToken(f"{security.kafka_token_url} answered {answer.status}")
-                body = b"".join([piece async for piece in _bounded(answer.content, security.kafka_token_url)])
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise NoToken(f"{security.kafka_token_url}: {type(error).__name__}: {error}") from error
-        return _access_token(body, security.kafka_token_url)
+        async with (
+            aiohttp.ClientSession(timeout=bound) as session,
+            session.post(
+                security.kafka_token_url, data=form, headers=headers, ssl=context, allow_redirects=False
+            ) as answer,
+        ):
+            if answer.status != 200:
+                raise NoToken(f"answered {answer.status}")
+            body = b"".join([piece async for piece in _bounded(answer.content)])
+        return _access_token(body)
 
 
-async def _bounded(content: aiohttp.StreamReader, url: str) -> AsyncIterator[bytes]:
+async def _bounded(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
     left = ANSWER_BYTES
     async for piece in content.iter_any():
         left -= len(piece)
         if left < 0:
-            raise NoToken(f"{url} answered more than {ANSWER_BYTES} bytes")
+            raise NoToken(f"answered more than {ANSWER_BYTES} bytes")
         yield piece
 
 
-def _access_token(body: bytes, url: str) -> str:
+def _access_token(body: bytes) -> str:
     try:
         found = json.loads(body)
     except ValueError:
         found = None
     token = found.get("access_token") if isinstance(found, dict) else None
     if not isinstance(token, str) or not token:
-        raise NoToken(f"{url} answered without an access_token")
+        raise NoToken("answered without an access_token")
     return token

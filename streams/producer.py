@@ -58,7 +58,7 @@ class Sent:
         elif error is not None:
             place = f"{message.topic()}[{message.partition()}]"
             self.failed.append(f"{place}: {refusals.told(error, self.principal, f'topic {message.topic()} (Write)')}")
-            if why := refusals.reason(error.code()):
+            if why := refusals.reason(error):
                 selfmetrics.refused(why)
 
 

@@ -130,7 +130,7 @@ def admin(bootstrap: str, security: KafkaSecurity = OPEN, ear: Ear | None = None
 def unavailable(client: AdminClient, error: KafkaError, ear: Ear, bootstrap: str) -> TopicsUnavailable:
     """Why a call failed: refused, as far as the ear has heard or the error says; else unreachable or what it says."""
     client.poll(HEAR_S)
-    if why := ear.reason or refusals.reason(error.code()):
+    if why := ear.reason or refusals.reason(error):
         return BrokerRefuses(f"broker {bootstrap}: {ear.last or refusals.told(error, ear.principal)}", why)
     kind = BrokerUnreachable if error.code() in NOBODY else TopicsUnavailable
     return kind(f"broker {bootstrap}: {error.str()}")

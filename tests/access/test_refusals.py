@@ -25,8 +25,13 @@ from access.refusals import AUTHENTICATION, AUTHORIZATION, REASONS, TLS, Ear, re
     ],
 )
 def test_codes_have_a_reason(code, why):
-    assert reason(code) == why
+    assert reason(KafkaError(code, "text")) == why
     assert why in (*REASONS, "")
+
+
+def test_an_alert_about_our_certificate_comes_as_a_broken_connection():
+    said = "Receive failed: error:0A000415:SSL routines::ssl/tls alert certificate expired"
+    assert reason(KafkaError(KafkaError._TRANSPORT, said)) == TLS
 
 
 def test_it_is_told_with_who_what_and_what_to_do():

@@ -68,7 +68,7 @@ async def test_both_kinds_of_clients_come_in_and_see_what_they_may(secured, tmp_
 
 @pytest.mark.parametrize(
     ("said", "wrong"),
-    [("audience", {"aud": "others"}), ("issuer", {"iss": "https://others"}), ("expired", {"exp": 1_000_000_000})],
+    [("audience", {"aud": "others"}), ("issuer", {"iss": "https://others"})],
 )
 async def test_a_token_that_the_broker_does_not_take(secured, tmp_path, said, wrong):
     (tmp_path / "token").write_text(secured.issuer.token("wrong", **wrong))

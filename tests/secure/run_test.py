@@ -23,6 +23,7 @@ from demo.pager import stand_ins
 from demo.workers import ROOT
 from local.process import free_port
 from streams import acls
+from streams.errors import EXIT_RESTART
 from tests.integration.exact_test import Bench
 from tests.integration.plant import Plant, now_ms
 from tests.secure.cluster import Cluster, cluster, environment
@@ -92,7 +93,7 @@ def test_a_worker_waits_for_its_grants_and_says_which(plant: Plant, fresh: Clust
     plant.until("a worker that is let in", lambda: plant.ask("/readyz")[0] == 200)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def gateway(plant: Plant, fresh: Cluster) -> Iterator[tuple[str, int]]:
     """URL and health port of one that runs as a process."""
     fresh.grant("User:gateway", acls.roles()["gateway"])
@@ -113,15 +114,21 @@ def gateway(plant: Plant, fresh: Cluster) -> Iterator[tuple[str, int]]:
         assert process.wait(30) == 0
 
 
-def test_the_whole_path_is_exact_and_tells_no_secret(plant: Plant, fresh: Cluster, gateway: tuple[str, int]) -> None:
+@pytest.fixture(scope="module")
+def bench(plant: Plant, fresh: Cluster, gateway: tuple[str, int]) -> Bench:
+    """What is sent, straight and through the gateway, and what came of it."""
+    straight = KafkaTransport(fresh.sasl, security=Security(fresh.joined("emitter", "emitter"), {}))
+    return Bench(plant, straight, GatewayTransport(gateway[0]))
+
+
+def test_the_whole_path_is_exact_and_tells_no_secret(
+    plant: Plant, fresh: Cluster, gateway: tuple[str, int], bench: Bench
+) -> None:
     fresh.grant("User:second", WORKER)
     health = free_port()
     own = environment(with_tokens(fresh, "second")) | {"TOCSIN_HEALTH_PORT": str(health), "TOCSIN_LOG_LEVEL": "DEBUG"}
     plant.workers.start("second", own)
     plant.until("a second worker", lambda: answer(health, "/readyz")[0] == 200)
-    url, gateway_health = gateway
-    straight = KafkaTransport(fresh.sasl, security=Security(fresh.joined("emitter", "emitter"), {}))
-    bench = Bench(plant, straight, GatewayTransport(url))
     for back_ms in range(20_000, 0, -2_000):
         bench.emit(now_ms() - back_ms, count=100)
         plant.workers.check()
@@ -134,10 +141,29 @@ def test_the_whole_path_is_exact_and_tells_no_secret(plant: Plant, fresh: Cluste
     bench.emit(now_ms())
     assert bench.settle().exact
     plant.workers.check()
-    told = [answer(port, "/metrics")[1] for port in (plant.health_port, health, gateway_health)]
+    told = [answer(port, "/metrics")[1] for port in (plant.health_port, health, gateway[1])]
     told += [path.read_text(encoding="utf-8", errors="replace") for path in Path(plant.directory).glob("*.log")]
     assert len(told) >= 6
-    assert not [secret for secret in SECRETS.values() for text in told if secret in text]
+    assert not [secret for secret in (*SECRETS.values(), "eyJ") for text in told if secret in text], "nor a token"
+
+
+def test_a_worker_whose_grants_are_taken_away_ends_and_waits_and_nothing_is_lost(
+    plant: Plant, fresh: Cluster, bench: Bench
+) -> None:
+    plant.workers.kill("second")
+    fresh.revoke("User:worker", WORKER)
+    bench.emit(now_ms())
+    code = plant.until("its end", lambda: plant.workers.code("worker"))
+    assert code == EXIT_RESTART
+    log = "".join(path.read_text(encoding="utf-8") for path in plant.directory.glob("worker-*.log"))
+    assert "worker_ends" in log
+    assert "uthorization" in log.rpartition("worker_ends")[2]
+    plant.workers.start("worker", environment(fresh.user("worker", password=SECRETS["worker"])))
+    plant.until("a worker that waits", lambda: "User:worker lacks" in plant.ask("/readyz")[1])
+    fresh.grant("User:worker", WORKER)
+    plant.until("a worker that is let in", lambda: plant.ask("/readyz")[0] == 200)
+    bench.emit(now_ms())
+    assert bench.settle().exact
 
 
 def test_people_see_what_their_role_may_and_are_told_the_rest(plant: Plant, fresh: Cluster) -> None:

@@ -41,8 +41,16 @@ async def test_an_endpoint_that_is_away_is_told():
     assert "hunter2" not in str(told.value)
 
 
+async def test_a_file_that_is_gone_is_a_failed_connection_and_nothing_worse(tmp_path):
+    (tmp_path / "token").write_text("t")
+    tokens = Tokens(bearer(kafka_token_file=tmp_path / "token"))
+    (tmp_path / "token").unlink()
+    with pytest.raises(ConnectionError, match="token"):
+        await tokens.token()
+
+
 @pytest.mark.parametrize("body", [b"", b"no", b"[]", b"{}", b'{"access_token": 7}', b'{"access_token": ""}'])
 def test_an_answer_without_a_token_is_none(body):
     with pytest.raises(NoToken):
-        _access_token(body, "https://issuer")
-    assert _access_token(b'{"access_token": "t"}', "https://issuer") == "t"
+        _access_token(body)
+    assert _access_token(b'{"access_token": "t"}') == "t"

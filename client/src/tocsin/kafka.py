@@ -82,6 +82,10 @@ class KafkaTransport:
     def _heard(self, error: Any) -> None:
         """Errors of librdkafka itself, told while it is polled."""
         name = error.name()
+        if (
+            name == "_TRANSPORT" and "SSL routines" in error.str()
+        ):  # TLS 1.3 speaks of our certificate after the handshake
+            name = "_SSL"
         if name in REFUSALS:
             self._refused(name, error)
         self._over = self._over or error.fatal()
