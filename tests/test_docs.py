@@ -1,9 +1,9 @@
 """Every code block of the READMEs, of docs/ and of examples/ is run, and what pages list is held against the code.
 
-python blocks are executed; yaml blocks are validated (OpenSLO, channels or routes), toml blocks as mappings of a fleet; sh blocks are run line by line
-against the session's broker. `make` lines are dry runs, since CI runs those very targets. Lines that run for ever, start
-brokers or name a record of somebody's own (`tocsin demo`, `explain`, `--follow` ...) are asked for their help, which has
-to know their options. `docker compose` lines are held against docker-compose.yml. A block in another language fails: it
+python blocks are executed; yaml blocks are validated (OpenSLO, channels or routes), toml blocks as mappings of a fleet; sh
+blocks are run line by line against the session's broker. `make` lines are dry runs, since CI runs those very targets. Lines
+that run for ever, start brokers or name a record of somebody's own (`tocsin demo`, `explain`, `--follow` ...) are asked for
+their help, which has to know their options. `docker compose` lines are held against docker-compose.yml. A block in another language fails: it
 would be a block that nothing checks. Pictures and output are fenced as `text` or with no language.
 """
 
@@ -35,19 +35,8 @@ DOCUMENTED_BOOTSTRAP = "127.0.0.1:9092"
 #: Commands that do not end, start processes, or need what only a user has.
 ASKED_FOR_HELP = {"up", "worker", "fleet", "gateway", "demo", "explain", "ack", "resolve", "doctor"}
 ROOMS = (
-    "schemas",
-    "rollups",
-    "alerts",
-    "sinks",
-    "gateway",
-    "fleet",
-    "streams",
-    "local",
-    "demo",
-    "cli",
-    "bench",
-    "proof",
-)
+    "schemas", "rollups", "alerts", "sinks", "gateway", "fleet", "streams", "local", "demo", "cli", "bench", "proof",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
