@@ -86,7 +86,7 @@ def run_line(line: str, bootstrap: str) -> None:
         words = ["make", "--dry-run", *words[1:]]
     elif words[0] == "tocsin":
         words = [sys.executable, "-m", "cli", *words[1:]]
-        if words[3] in ASKED_FOR_HELP or {"-f", "--follow"} & set(words):
+        if (words[3] in ASKED_FOR_HELP and "--check" not in words) or {"-f", "--follow"} & set(words):
             check_options(words, bootstrap)
             return
     done = run(words, bootstrap, ROOT)
