@@ -21,7 +21,7 @@ from schemas.records import MeasureKind
 
 SIGNALS = "vehicle.signals"
 ONLINE = "vehicle.online"
-_RECORD = 0  # the bit of the record itself among its signals: number 0 is no signal
+_RECORD = 0  # the bit of the record itself among those of its signals, two each: of a reading and of a gap
 
 
 def rows_of(
@@ -77,13 +77,13 @@ def _follow(vehicle: Vehicle, mapping: Mapping, signal: int, value: SignalValue,
 
 def _judged(message: Signals, vehicle: Vehicle, signal: int, rule: Rule, value: SignalValue) -> Reading | Fate:
     """The reading if it counts, else its fate."""
-    found = read(value, rule)
+    found, at = read(value, rule), message.created_ms
+    gap = isinstance(found, Fate)
+    if not vehicle.seen.first(at, 2 * signal + gap, again=message.resent):
+        return Fate.REPEATED
     if isinstance(found, Fate):
         return found
-    at, kept = message.created_ms, _kept(found)
-    newest = vehicle.newest.get(signal)
-    if not vehicle.seen.first(at, signal, again=message.resent):
-        return Fate.REPEATED
+    newest, kept = vehicle.newest.get(signal), _kept(found)
     if newest is None or newest[0] <= at:
         vehicle.newest[signal] = (at, kept)
         if message.resent and newest is not None and newest[1] == kept:

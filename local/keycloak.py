@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,7 @@ class EmbeddedKeycloak(JavaServer):
     WHAT = "embedded identity provider"
     LABEL = f"keycloak-{KEYCLOAK_VERSION}"
     LOG = "keycloak.log"
+    ENDED_BY = signal.SIGKILL  # it has nothing to tidy up, and takes its time over it
 
     def __init__(self, directory: Path, port: int = 0, progress: Progress = silent) -> None:
         super().__init__(directory, port, progress)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import tarfile
 import time
 import urllib.error
@@ -30,6 +31,7 @@ class JavaServer:
     WHAT: ClassVar[str]
     LABEL: ClassVar[str]
     LOG: ClassVar[str]
+    ENDED_BY: ClassVar[signal.Signals] = signal.SIGTERM
 
     def __init__(self, directory: Path, port: int = 0, progress: Progress = silent) -> None:
         self.directory = directory.resolve()
@@ -89,7 +91,7 @@ class JavaServer:
     def stop(self) -> None:
         """Ends it and waits until it is gone."""
         if self._child is not None:
-            process.end(self._child.identity)
+            process.end(self._child.identity, self.ENDED_BY)
             self._child.reap()
             self._child = None
 

@@ -1,9 +1,9 @@
 """Every code block of the READMEs, of docs/ and of examples/ is run, and what pages list is held against the code.
 
-python blocks are executed; yaml blocks are validated (OpenSLO, channels or routes), toml blocks as mappings of a fleet; sh blocks are run line by line
-against the session's broker. `make` lines are dry runs, since CI runs those very targets. Lines that run for ever, start
-brokers or name a record of somebody's own (`tocsin demo`, `explain`, `--follow` ...) are asked for their help, which has
-to know their options. `docker compose` lines are held against docker-compose.yml. A block in another language fails: it
+python blocks are executed; yaml blocks are validated (OpenSLO, channels or routes), toml blocks as mappings of a fleet; sh
+blocks are run line by line against the session's broker. `make` lines are dry runs, since CI runs those very targets. Lines
+that run for ever, start brokers or name a record of somebody's own (`tocsin demo`, `explain`, `--follow` ...) are asked for
+their help, which has to know their options. `docker compose` lines are held against docker-compose.yml. A block in another language fails: it
 would be a block that nothing checks. Pictures and output are fenced as `text` or with no language.
 """
 
@@ -35,20 +35,8 @@ DOCUMENTED_BOOTSTRAP = "127.0.0.1:9092"
 #: Commands that do not end, start processes, or need what only a user has.
 ASKED_FOR_HELP = {"up", "worker", "fleet", "gateway", "demo", "explain", "ack", "resolve", "doctor"}
 ROOMS = (
-    "access",
-    "schemas",
-    "rollups",
-    "alerts",
-    "sinks",
-    "gateway",
-    "fleet",
-    "streams",
-    "local",
-    "demo",
-    "cli",
-    "bench",
-    "proof",
-)
+    "access", "schemas", "rollups", "alerts", "sinks", "gateway", "fleet", "streams", "local", "demo", "cli", "bench", "proof",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +86,7 @@ def run_line(line: str, bootstrap: str) -> None:
         words = ["make", "--dry-run", *words[1:]]
     elif words[0] == "tocsin":
         words = [sys.executable, "-m", "cli", *words[1:]]
-        if words[3] in ASKED_FOR_HELP or {"-f", "--follow"} & set(words):
+        if (words[3] in ASKED_FOR_HELP and "--check" not in words) or {"-f", "--follow"} & set(words):
             check_options(words, bootstrap)
             return
     done = run(words, bootstrap, ROOT)

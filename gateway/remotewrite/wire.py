@@ -1,8 +1,8 @@
 """Wire: remote write's messages, read field by field.
 
-What: both versions' requests to the same series with labels, type and samples. Why: `schemas.protobuf` says why without
-generated code. It refuses with 400 what is not such a message; unknown fields are skipped, as
-protobuf asks.
+What: both versions' requests to the same series with labels, type and samples. Why without
+generated code: see `schemas.protobuf`. It refuses with 400 what is not such a message; unknown fields are skipped, as protobuf
+asks.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def run(one, log):
     return out
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(RECORDS, st.data())
 def test_a_replay_from_any_snapshot_gives_the_same_bytes(records, data):
     log = list(enumerate(records))
@@ -146,7 +146,7 @@ def test_a_replay_from_any_snapshot_gives_the_same_bytes(records, data):
     assert measurements([*begun.values(), *lost.values(), *again.values()]) == measurements(list(whole.values()))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(RECORDS)
 def test_each_reading_of_a_vehicle_signal_and_moment_counts_once(records):
     found = measurements(list(run(adapter(), enumerate(records)).values()))
@@ -156,6 +156,7 @@ def test_each_reading_of_a_vehicle_signal_and_moment_counts_once(records):
     assert len(online) == len(set(online))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(Kind))
 def test_no_bytes_end_an_adapter(value, kind):
     with suppress(CorruptRecord):

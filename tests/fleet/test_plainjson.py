@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet import plainjson
@@ -49,6 +49,7 @@ def test_what_is_no_message_is_refused_without_a_word_of_it(text):
     assert "yesterday" not in str(refused.value)
 
 
+@settings(deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda part: st.lists(part) | st.dictionaries(
     st.sampled_from(["data", "key", "value", "createdAt", "vin", "stringValue", "doorValue", "alerts"]) | st.text(), part
 ), max_leaves=8))  # fmt: skip

@@ -67,6 +67,14 @@ def test_gaps_are_counted_and_are_no_zeros():
     assert fates[Fate.UNMAPPED] == 1
 
 
+def test_a_gap_that_is_said_again_is_repeated_and_a_reading_of_that_moment_still_counts():
+    car = Car()
+    car.says(AT, (SPEED, Gap.MISSING))
+    _, fates = car.says(AT, (SPEED, Gap.MISSING), (SOC, 1.0))
+    assert fates == {Fate.REPEATED: 1, Fate.READ: 1}
+    assert car.says(AT, (SPEED, 7.0))[0]["speed", "vehicle=v1"] == 7.0
+
+
 def test_the_same_time_counts_once_field_by_field():
     car = Car()
     car.says(AT, (SPEED, 10.0))

@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet import plainjson, wire
@@ -76,6 +76,7 @@ def test_a_record_holds_so_many_items():
     assert refused.value.reason == SIZE
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_else(data):
     for reader in (wire.signals, wire.alerts, wire.errors, wire.connectivity):
@@ -83,6 +84,7 @@ def test_no_bytes_raise_anything_else(data):
             reader(data)
 
 
+@settings(deadline=None)
 @given(
     st.floats(allow_nan=False, width=32), st.integers(-(2**31), 2**31 - 1), st.text(max_size=20), st.integers(0, 2**52),
     st.booleans(),
