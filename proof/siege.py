@@ -23,6 +23,7 @@ from proof.way import Way
 from streams import topics
 
 HANGING_S = 0.3  # a request that waits so long for a frozen broker is killed with its gateway
+FROZEN_S = 15.0  # at most, until one waits
 GOOD_P99_S = 2.0  # of a good client beside bad ones, from hand-over to fate
 GOOD_P99_TIMES = 5.0  # what it was just before: on a machine that is busy anyway
 GOOD_LEAST = 40  # requests that say what it was
@@ -44,7 +45,7 @@ class Siege(Harm):
         node = cluster.leader(topics.TELEMETRY, self.rng.randrange(PARTITIONS))
         cluster.freeze(node)
         try:
-            field.until("a request that waits for Kafka", lambda: field.load.longest_s() > HANGING_S)
+            field.until("a request that waits for Kafka", lambda: field.load.longest_s() > HANGING_S, FROZEN_S)
             gate.kill()
         finally:
             cluster.thaw(node)
