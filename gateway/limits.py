@@ -45,6 +45,14 @@ POLL_S: Final = 0.1
 PROBE_S: Final = 1.0  # how long one question to the broker may take, and between two of them
 SPARE_S: Final = 2.0  # beyond the delivery timeout, for the report of a delivery to come
 
+# -- the spool
+
+SPOOL_SEGMENT_BYTES: Final = 16 << 20  # of one file; one group may go beyond it
+SPOOL_GROUP_BYTES: Final = 4 << 20  # written before one sync
+SPOOL_READ_BYTES: Final = 2 << 20  # sent to Kafka at once; more than the largest record
+SPOOL_RETRY_S: Final = 5  # of a client, when it is full
+SPOOL_LOOK_S: Final = 0.2  # between two looks for a broker, or for something to send
+
 # -- fairness among tenants
 
 FAIR_FROM: Final = 0.5  # of the memory: beyond it, tenants hold equal parts
