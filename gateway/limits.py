@@ -11,11 +11,12 @@ from typing import Final
 # -- one request
 
 BODY_BYTES: Final = 8 << 20  # as it comes, before it is unfolded
-UNFOLDED_BYTES: Final = 32 << 20
+UNFOLDED_BYTES: Final = 16 << 20  # the client sends 2 MiB at most
 JSON_BYTES: Final = 4 << 20  # a JSON body is parsed in one piece, and everybody waits for that
 UNFOLD_RATIO: Final = 200  # telemetry compresses to a tenth, repetition to a hundredth; only a bomb goes beyond
 FREE_UNFOLD_BYTES: Final = 1 << 20  # below this size a ratio says nothing
 FIRST_UNFOLD_BYTES: Final = 1 << 18
+UNFOLD_HERE_BYTES: Final = 1 << 13  # larger compressed bodies unfold beside the loop, one at a time
 GZIP_MEMBERS: Final = 64  # each costs a copy of what follows it
 RECORDS: Final = 1_024  # batches in one body
 MEASUREMENTS: Final = 200_000  # in one JSON body

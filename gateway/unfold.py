@@ -1,24 +1,35 @@
 """Unfold: a compressed body to its bytes, never beyond a limit.
 
 What: gzip (several members too), deflate's zlib form, zstd and raw snappy, each into at most `allowed` bytes. Why: four
-kilobytes of a bomb become gigabytes; the limit has to hold while it unfolds, not afterwards. It refuses with 413 what
+kilobytes of a bomb become gigabytes; the limit has to hold while it unfolds, not afterwards; and what takes long must not
+keep everybody waiting, so it is done on a thread beside the loop, one body at a time. It refuses with 413 what
 grows beyond the limit or the ratio, with 400 what is broken or ends early, and with 415 an encoding that it does not know.
 """
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import cramjam
 
-from gateway.limits import FIRST_UNFOLD_BYTES, FREE_UNFOLD_BYTES, GZIP_MEMBERS, UNFOLD_RATIO, UNFOLDED_BYTES
+from gateway.limits import (
+    FIRST_UNFOLD_BYTES,
+    FREE_UNFOLD_BYTES,
+    GZIP_MEMBERS,
+    UNFOLD_HERE_BYTES,
+    UNFOLD_RATIO,
+    UNFOLDED_BYTES,
+)
 from gateway.refusal import Refusal, bad, too_large
 
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32  # zlib finds out by itself which of them it is
 _TOO_SMALL: Final = "failed to write whole buffer"
 _ZSTD_TOO_SMALL: Final = "too small"
+_BESIDE: Final = ThreadPoolExecutor(1, "unfold")
 
 
 def allowed(size: int, limit: int = UNFOLDED_BYTES) -> int:
@@ -106,3 +117,10 @@ def unfold(data: bytes, encoding: str, limit: int = UNFOLDED_BYTES) -> bytes:
             raise too_large(f"{len(data)} bytes; the limit is {limit}")
         return data
     return UNFOLD[encoding](data, allowed(len(data), limit))
+
+
+async def unfolded(data: bytes, encoding: str, limit: int) -> bytes:
+    """The same; a large body beside the event loop. Raises Refusal."""
+    if not encoding or len(data) <= UNFOLD_HERE_BYTES:
+        return unfold(data, encoding, limit)
+    return await asyncio.get_running_loop().run_in_executor(_BESIDE, unfold, data, encoding, limit)
