@@ -63,6 +63,13 @@ def bombs() -> list[bytes]:
     return [gzipped(bytes(ZEROS)), gzipped(quiet)]
 
 
+async def closed(writer: asyncio.StreamWriter) -> None:
+    """Close it, and wait until it is."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
 class Attacker:
     """All of it."""
 
@@ -103,7 +110,7 @@ class Attacker:
                 pass  # cut, as it should be
             finally:
                 self._open -= 1
-                writer.close()
+                await closed(writer)
 
     async def _bombard(self) -> None:
         begun, sent = time.perf_counter(), 0
@@ -116,10 +123,12 @@ class Attacker:
     async def _bomb(self, data: bytes) -> None:
         reader, writer = await asyncio.open_connection(self._host, self._port)
         head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: {SEVERAL}\r\nContent-Encoding: gzip\r\n"
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
-            self._statuses[int((await reader.readuntil(b"\r\n")).split(b" ", 2)[1])] += 1
-        writer.close()
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+                self._statuses[int((await reader.readuntil(b"\r\n")).split(b" ", 2)[1])] += 1
+        finally:
+            await closed(writer)
 
 
 async def attack(order: Order) -> Attacked | None:

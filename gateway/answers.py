@@ -51,6 +51,7 @@ def refusal_answer(refusal: Refusal) -> web.Response:
     answer = as_json(refusal.status, {"error": refusal.reason, "detail": refusal.detail})
     if refusal.retry_after_s:
         answer.headers["Retry-After"] = str(refusal.retry_after_s)
+    answer.headers.update(refusal.headers)
     if refusal.status == 401:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="tocsin"'
     if refusal.status in (400, 408, 413, 415):

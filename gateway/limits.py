@@ -24,6 +24,18 @@ DETAIL_CHARS: Final = 200
 HEADER_FIELDS: Final = 64
 HEADER_BYTES: Final = 8_190  # of one field and of the request line
 
+# -- uploads that go on
+
+UPLOADS: Final = 4_096  # known at once
+UPLOADS_EACH: Final = 16  # of one credential
+UPLOAD_BYTES: Final = 16 << 30
+UPLOAD_IDLE_S: Final = 86_400.0  # then it is forgotten
+APPEND_BYTES: Final = 64 << 20  # of one PATCH; they are not held
+APPEND_GROUP_BYTES: Final = 1 << 18  # that have come in before their records are taken
+APPEND_RECORDS: Final = 64  # acknowledged at once
+APPEND_HELD_BYTES: Final = 3 << 20  # of memory: a record that is not whole, what is behind it, and the records taken
+APPEND_S: Final = 40.0
+
 # -- time, in seconds
 
 HEAD_S: Final = 10.0  # from the connection, or the first byte of a request, to the end of its headers

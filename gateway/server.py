@@ -33,6 +33,9 @@ from gateway.replay import replayed
 from gateway.settings import Settings
 from gateway.spool import Spool
 from gateway.telemetry import PATH, Telemetry
+from gateway.uploads import EACH as EACH_UPLOAD
+from gateway.uploads import PATH as UPLOADS
+from gateway.uploads import Uploads
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +69,9 @@ class Gateway:
             self._replay = asyncio.create_task(replayed(self.spool, self.delivery), name="replay")
         intake = Intake(self.delivery, quotas(settings), lambda: self.budget.share, self._watched, self.spool)
         routes = {PATH: Route("POST", Telemetry(intake, self.budget), browsers=True)}
+        uploads = Uploads(intake, self.budget)
+        routes[UPLOADS] = Route("POST", uploads.begin)
+        routes[EACH_UPLOAD] = Route("PATCH", uploads.use, also=("HEAD", "DELETE"))
         routes[write.PATH] = Route("POST", write.Write(intake, self.budget))
         routes |= otlp_routes(intake, self.budget)
         who = self._credentials
