@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import structlog
 
-from gateway import selfmetrics
+from gateway import openapi, selfmetrics
 from gateway.accesslog import AccessLog
 from gateway.certificate import context
 from gateway.connection import Listener
@@ -74,6 +74,7 @@ class Gateway:
         routes[EACH_UPLOAD] = Route("PATCH", uploads.use, also=("HEAD", "DELETE"))
         routes[write.PATH] = Route("POST", write.Write(intake, self.budget))
         routes |= otlp_routes(intake, self.budget)
+        routes[openapi.PATH] = Route("GET", openapi.Description([*routes, openapi.PATH]), open=True)
         who = self._credentials
         public = Door(routes, who, AccessLog(settings.access_log), who.knows_origin)
         private = Door(health_routes(self.not_ready, self._refresh, self._spool_told), anybody, AccessLog("none"))
