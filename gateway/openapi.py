@@ -176,7 +176,7 @@ OPERATIONS: Final[Mapping[str, Plain]] = {
                 | _content({"oneOf": [_ref("Batch"), {"type": "array", "items": _ref("Batch")}]}, JSON),
             },
             "responses": {
-                "200": {"description": "Kafka has every accepted record", "content": _VERDICTS, "headers": {}},
+                "200": {"description": "Kafka has every accepted record", "content": _VERDICTS},
                 "202": {"description": "some wait for Kafka on the gateway's disk", "content": _VERDICTS},
                 **_OWN,
             },

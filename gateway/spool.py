@@ -74,7 +74,8 @@ class Spool:
     @property
     def bytes(self) -> int:
         """On the disk, and on the way there."""
-        return sum(self._sizes.values()) - self._at + self._waiting_bytes
+        with self._guard:
+            return sum(self._sizes.values()) - self._at + self._waiting_bytes
 
     @property
     def left(self) -> bool:
@@ -263,6 +264,8 @@ class Spool:
             self._at = self._end_of_held
             self.records -= len(self._held)
             self._held = []
+            if not self.records:
+                self.oldest_ms = 0
         data = _MARK.pack(number, self._at, 0)[:-_CRC_BYTES]
         path = self._folder / MARK
         new = path.with_suffix(".new")

@@ -56,6 +56,7 @@ async def test_without_a_broker_records_are_spooled_and_a_repeat_is_known(held):
     async with replaying(held, broker):
         await until(lambda: not held.left)
     assert broker.records == [(b"source-1", batch(sequence=0), [("tenant", b"fleet")])]
+    assert held.age_now_s == 0.0, "nothing waits, so nothing grows old"
 
 
 async def test_what_comes_in_meanwhile_does_not_overtake(held):
