@@ -17,6 +17,7 @@ UNFOLD_RATIO: Final = 200  # telemetry compresses to a tenth, repetition to a hu
 FREE_UNFOLD_BYTES: Final = 1 << 20  # below this size a ratio says nothing
 FIRST_UNFOLD_BYTES: Final = 1 << 18
 UNFOLD_HERE_BYTES: Final = 1 << 13  # larger compressed bodies unfold beside the loop, one at a time
+UNFOLD_STEP_BYTES: Final = 1 << 17
 GZIP_MEMBERS: Final = 64  # each costs a copy of what follows it
 RECORDS: Final = 1_024  # batches in one body
 MEASUREMENTS: Final = 200_000  # in one JSON body

@@ -55,7 +55,7 @@ async def test_a_gateway_killed_in_the_middle_costs_no_measurement(bootstrap, un
         source="car-1", service="ride", transport=GatewayTransport(url), report=False, flush_interval=0.02, **options
     )
     try:
-        observe = client.histogram("ride.speed", unit="km/h").observe
+        observe = client.histogram("ride.speed", unit="km/h").record
         for number in range(MEASUREMENTS):
             observe(float(number))
             if number % 100 == 0:
