@@ -15,7 +15,6 @@ import contextlib
 import dataclasses
 import json
 import pathlib
-import subprocess
 import sys
 import threading
 import time
@@ -25,14 +24,13 @@ import numpy as np
 import prometheus_client
 from numpy.typing import NDArray
 
-from bench.rig import ROOT, Rig, environment
+from bench.child import Child, await_go, child
+from bench.rig import Rig
 from bench.workloads import BAD_SHARE, ROUTES, SOURCES, Publisher, Singles, keys_of, series_of, warm_up
 
 TICK_S = 0.01
 LINGER_MS = 5
 BURNING_SHARE = 0.5
-READY_S = 120.0
-END_S = 180.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,59 +163,38 @@ class Paced:
         )
 
 
-class Child:
+class Generator:
     """The generator as seen from the process that measures."""
 
-    def __init__(self, process: subprocess.Popen[str], out: pathlib.Path, warming: int) -> None:
+    def __init__(self, process: Child, out: pathlib.Path) -> None:
         self._process, self._out = process, out
-        self.warming = warming  # measurements published before "go"
+        self.warming = int(process.ready)  # measurements published before "go"
 
     def go(self) -> None:
         """Begin."""
-        self._say("go")
+        self._process.go()
 
     def stop(self) -> Facts:
-        """End before the time is up; what was done."""
-        with contextlib.suppress(BrokenPipeError):
-            self._say("stop")
-        return self.facts()
+        """End before the time is up; what was done. Raises RuntimeError when it failed."""
+        return Facts(**self._process.stop())
 
     def facts(self) -> Facts:
         """Wait for the end; what was done. Raises RuntimeError when it failed."""
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        if self._process.wait(END_S) or not line:
-            raise RuntimeError(f"the generator failed with {self._process.returncode}; its errors are above")
-        return Facts(**json.loads(line))
+        return Facts(**self._process.facts())
 
     def published(self) -> Published:
         """Every event; after `facts`."""
         with np.load(self._out) as found:
             return Published(found["time_ms"], found["route"], found["good"])
 
-    def _say(self, word: str) -> None:
-        if self._process.stdin is not None:
-            self._process.stdin.write(word + "\n")
-            self._process.stdin.flush()
-
 
 @contextlib.contextmanager
-def generator(rig: Rig, pace: Pace) -> Iterator[Child]:
+def generator(rig: Rig, pace: Pace) -> Iterator[Generator]:
     """A generator that has warmed up and waits for `go`; killed at the end if it still runs."""
     out = rig.directory / f"{rig.name('generator')}.npz"
-    said = json.dumps({"bootstrap": rig.bootstrap, "out": str(out), "pace": dataclasses.asdict(pace)})
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.generator", said],
-        env=environment(), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-        if not line.startswith("ready "):
-            raise RuntimeError("the generator did not get ready; its errors are above")
-        yield Child(process, out, int(line.split()[1]))
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+    order = {"bootstrap": rig.bootstrap, "out": str(out), "pace": dataclasses.asdict(pace)}
+    with child("bench.generator", order) as process:
+        yield Generator(process, out)
 
 
 def main(said: str) -> None:
@@ -229,15 +206,8 @@ def main(said: str) -> None:
     warmed = warm_up(publisher, singles, pace.series, now_ms, keys) if pace.warm_up else 0
     publisher.done()
     paced = Paced(pace, publisher, singles)
-    print(f"ready {warmed}", flush=True)
-    if sys.stdin.readline().strip() != "go":
+    if not await_go(warmed, paced.stopped.set):
         return
-
-    def listen() -> None:
-        sys.stdin.readline()
-        paced.stopped.set()  # told to stop, or left alone
-
-    threading.Thread(target=listen, daemon=True).start()
     facts = paced.run(time.time())
     kept = paced.kept()
     np.savez(order["out"], time_ms=kept.time_ms, route=kept.route, good=kept.good)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from confluent_kafka import Consumer, TopicPartition
 
 from bench import kstreams, takeover
-from bench.generator import Child, Pace, generator
+from bench.generator import Generator, Pace, generator
 from bench.peer import FAUST, Peer, Running, joined, results_of
 from bench.peers import work
 from bench.results import Figure
@@ -195,7 +195,7 @@ def killed(rig: Rig, group: str, runs: Mapping[str, Running], watch: Watch) -> f
     return time.time() - at_s
 
 
-def account(rig: Rig, child: Child, watch: Watch) -> tuple[int, int, int]:
+def account(rig: Rig, child: Generator, watch: Watch) -> tuple[int, int, int]:
     """(lost, counted again, all) measurements, when the load has ended and nothing more is told."""
     facts = child.stop()
     events = facts.published + child.warming

@@ -56,7 +56,8 @@ class Figure:
         if not self.goal:
             return None
         sign, bound = self.goal.split()
-        return {">=": self.value >= float(bound), "<=": self.value <= float(bound)}[sign]
+        value, limit = self.value, float(bound)
+        return {">=": value >= limit, "<=": value <= limit, "<": value < limit}[sign]
 
     def row(self) -> dict[str, object]:
         """The JSON form."""

@@ -163,8 +163,13 @@ class Rig:
     """A broker with our topics."""
 
     def __init__(self, directory: pathlib.Path, broker: EmbeddedBroker) -> None:
-        self.directory, self.bootstrap, self.broker_pid = directory, broker.bootstrap, broker.pid
+        self.directory, self.broker, self.bootstrap = directory, broker, broker.bootstrap
         self._runs = 0
+
+    @property
+    def broker_pid(self) -> int:
+        """Of the broker's process."""
+        return self.broker.pid
 
     def fresh(self, *, keep_telemetry: bool) -> None:
         """Empty topics; telemetry too unless it is kept."""

@@ -19,6 +19,7 @@ from bench import (
     comparison,
     detection,
     flink,
+    gateway,
     kstreams,
     paging,
     pair,
@@ -146,6 +147,11 @@ def page_times(rig: Rig, size: Size, say: Say) -> list[Figure]:
     ]
 
 
+def gateways(rig: Rig, size: Size, say: Say) -> list[Figure]:
+    """One gateway process, alone, under attack and without a broker."""
+    return gateway.figures(rig, size.runs, gateway.QUICK if size.name == "quick" else gateway.FULL, say)
+
+
 def take_overs(rig: Rig, size: Size, say: Say) -> list[Figure]:
     """From kill -9 to the first new rollup."""
     length_s = 120.0 * (size.runs + 1)
@@ -215,8 +221,9 @@ PARTS: Mapping[str, Callable[[Rig, Size, Say], list[Figure]]] = {
     "pages": page_times,
     "takeover": take_overs,
     "recovery": recoveries,
+    "gateway": gateways,
     "client": lambda rig, size, say: client.figures(rig.directory, size.runs, say),
     "detection": lambda rig, size, say: detection.figures(rig, say, quick=size.name == "quick"),
 }
 #: What takes minutes whatever its size is not in the short form.
-QUICK_PARTS = ("singles", "peers", "batches", "pages", "client")
+QUICK_PARTS = ("singles", "peers", "batches", "pages", "gateway", "client")

@@ -14,7 +14,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from bench.generator import Child, Pace, generator
+from bench.generator import Generator, Pace, generator
 from bench.outcome import Rollups, WrongOutcome, settle
 from bench.rig import Rig, Worker, await_that
 from bench.workloads import PARTITIONS
@@ -96,7 +96,7 @@ def kill_time(victim: Worker, others: list[Worker], reader: Rollups) -> float:
     return (at_ms - killed_ms) / 1000
 
 
-def _check(rig: Rig, child: Child, workers: list[Worker], reader: Rollups) -> None:
+def _check(rig: Rig, child: Generator, workers: list[Worker], reader: Rollups) -> None:
     """Nothing lost, nothing counted twice, after all kills."""
     await_balance(workers, reader)
     facts = child.stop()

@@ -15,6 +15,7 @@ from cli.output import OK, PROBLEM, Stop, note, say
 from gateway.keys import BadKeys, made
 from gateway.server import serve
 from gateway.settings import load
+from gateway.spool import SpoolInUse
 from streams import logs
 
 
@@ -30,6 +31,8 @@ def run(bootstrap: str) -> int:
         raise Stop(
             PROBLEM, "the file of keys has mistakes", str(settings.keys_path), "\n".join(error.problems)
         ) from error
+    except SpoolInUse as error:
+        raise Stop(PROBLEM, f"cannot start: {error}", "TOCSIN_GATEWAY_SPOOL_DIR", "name another folder") from error
     except OSError as error:
         where = f"{settings.host}:{settings.port}, {settings.health_host}:{settings.health_port}"
         raise Stop(

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from gateway.quotas import REASON as QUOTA
 from gateway.refusal import Refusal
-from gateway.verdicts import REJECTED, RETRY, Verdict
+from gateway.verdicts import REJECTED, RETRY, SPOOLED, Verdict
 
 
 def as_json(status: int, value: object) -> web.Response:
@@ -26,6 +26,8 @@ def as_json(status: int, value: object) -> web.Response:
 def verdicts_answer(verdicts: Sequence[Verdict]) -> web.Response:
     """200: how many were stored, rejected and put off, and the verdict of each record in the order of the body.
 
+    202, and how many wait on this gateway's disk, where Kafka does not have all of them yet.
+
     Raises Refusal where all were put off: then nothing was done, and the status says so.
     """
     later = [verdict for verdict in verdicts if verdict.status == RETRY]
@@ -34,8 +36,11 @@ def verdicts_answer(verdicts: Sequence[Verdict]) -> web.Response:
         raise Refusal(429 if later[0].reason == QUOTA else 503, later[0].reason, later[0].detail, wait)
     no = sum(verdict.status == REJECTED for verdict in verdicts)
     plain = [verdict.plain() for verdict in verdicts]
-    counts = {"stored": len(verdicts) - no - len(later), "rejected": no, "retry": len(later)}
-    answer = as_json(200, {**counts, "verdicts": plain})
+    waiting = sum(verdict.status == SPOOLED for verdict in verdicts)
+    counts = {"stored": len(verdicts) - no - len(later) - waiting, "rejected": no, "retry": len(later)}
+    if waiting:
+        counts["spooled"] = waiting
+    answer = as_json(202 if waiting else 200, {**counts, "verdicts": plain})
     if later:
         answer.headers["Retry-After"] = str(wait)
     return answer
@@ -46,6 +51,7 @@ def refusal_answer(refusal: Refusal) -> web.Response:
     answer = as_json(refusal.status, {"error": refusal.reason, "detail": refusal.detail})
     if refusal.retry_after_s:
         answer.headers["Retry-After"] = str(refusal.retry_after_s)
+    answer.headers.update(refusal.headers)
     if refusal.status == 401:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="tocsin"'
     if refusal.status in (400, 408, 413, 415):

@@ -16,7 +16,7 @@ from gateway.connection import Connection
 from gateway.limits import BODY_BYTES, BODY_S, FRAMING_BYTES, UNFOLDED_BYTES
 from gateway.memory import Share
 from gateway.refusal import Refusal, bad, too_large
-from gateway.unfold import known, unfold
+from gateway.unfold import known, unfolded
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -42,9 +42,9 @@ async def body_of(
     except web.RequestPayloadError as error:
         raise bad("body", "the body is broken") from error
     selfmetrics.BYTES.labels("wire").inc(len(data))
+    plain = await unfolded(data, encoding, limit)
     if not encoding:
-        return unfold(data, "", limit)
-    plain = unfold(data, encoding, limit)
+        return plain
     share.grow(len(plain))
     selfmetrics.BYTES.labels("unfolded").inc(len(plain))
     return plain

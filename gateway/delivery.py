@@ -16,6 +16,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -34,6 +35,7 @@ log = structlog.get_logger(__name__)
 FOR_GOOD = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.INVALID_MSG})
 #: The settings that the promise rests on.
 FIXED: Mapping[str, object] = {"acks": "all", "enable.idempotence": True, "partitioner": "murmur2_random"}
+BROKER: Final = "broker"  # the reason of a refusal for want of one
 _FRAME_BYTES = 4_096  # key and headers of a record
 
 Outgoing = tuple[bytes, bytes, Sequence[tuple[str, bytes]]]  # key, value, headers
@@ -123,7 +125,7 @@ class Delivery:
         if not records:
             return {}
         if self.away:
-            raise busy("broker", "no Kafka broker can be reached", 2)
+            raise busy(BROKER, "no Kafka broker can be reached", 2)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         ticket = _Ticket(len(records), loop, done)
@@ -134,7 +136,7 @@ class Delivery:
                 await done
         except TimeoutError:
             self._shut("deliveries were not reported in time")
-            raise busy("broker", "Kafka did not answer in time", 2) from None
+            raise busy(BROKER, "Kafka did not answer in time", 2) from None
         if ticket.failed is not None:
             self._failed(ticket.failed)
         self._reach("after_ack")
@@ -164,7 +166,7 @@ class Delivery:
         if refusals.reason(error):
             self._ear(error, f"topic {self.topic} (Write)")
         self._shut(error.str())
-        raise busy("broker", f"Kafka has not acknowledged: {error.name()}", 2)
+        raise busy(BROKER, f"Kafka has not acknowledged: {error.name()}", 2)
 
     def _shut(self, why: str) -> None:
         why = self._ear.last or why

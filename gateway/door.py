@@ -29,10 +29,14 @@ Authenticate = Callable[[web.BaseRequest], Awaitable[Identity]]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Route:
-    """One path: its method, its work, and how its refusals look. `open`: no credentials are asked for."""
+    """One path: its method, its work, and how its refusals look. `open`: no credentials are asked for.
+
+    A path that ends with a slash is that of everything directly below it.
+    """
 
     method: str
     work: Work
+    also: tuple[str, ...] = ()  # further methods
     open: bool = False
     browsers: bool = False  # whether web pages of known origins may read its answers
     refused: Callable[[web.BaseRequest, Refusal], web.Response] = lambda _, refusal: refusal_answer(refusal)
@@ -61,8 +65,9 @@ class Door:
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer; never raises but for a lost connection."""
         began = time.monotonic()
-        route = self._routes.get(request.path)
-        name = request.path if route else "other"
+        name = request.path if request.path in self._routes else request.path.rpartition("/")[0] + "/"
+        route = self._routes.get(name)
+        name = name if route else "other"
         who: list[str] = []
         if route is not None and route.browsers and request.method == "OPTIONS":
             answer: web.StreamResponse = preflight(route.method)
@@ -84,7 +89,7 @@ class Door:
         if route is None:
             return refusal_answer(Refusal(404, "path", "there is nothing here"))
         try:
-            if request.method != route.method:
+            if request.method not in (route.method, *route.also):
                 raise Refusal(405, "method", f"{route.method} is expected")
             identity = ANYBODY if route.open else await self._authenticate(request)
             who.append("" if route.open else identity.name)
@@ -93,7 +98,7 @@ class Door:
             selfmetrics.REFUSALS.labels(refusal.reason).inc()
             answer = route.refused(request, refusal)
             if refusal.status == 405:
-                answer.headers["Allow"] = route.method
+                answer.headers["Allow"] = ", ".join((route.method, *route.also))
             return answer
         except ConnectionError:  # nobody is there to answer to
             raise

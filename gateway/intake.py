@@ -1,23 +1,28 @@
 """Intake: framed records in, one verdict for each out, and in between the broker's word.
 
 What: what every protocol ends in: judge each record, leave out repeats, publish the good ones by source, wait for all
-acknowledgements. Why: the promise behind 200 is kept in one place, whichever door the records came through. It refuses
-to answer for a part: where one good record is not acknowledged, the whole request is refused, and sent again.
+acknowledgements; without a broker, have them on the spool's disk, if there is one. Why: the promise behind 2xx is kept in
+one place, whichever door the records came through. It refuses to answer for a part: where one good record is not
+acknowledged, the whole request is refused, and sent again; and to overtake what waits in the spool.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from gateway import selfmetrics
-from gateway.delivery import Outgoing
+from gateway.delivery import BROKER, Outgoing
 from gateway.identity import Identity
 from gateway.limits import SHED_FROM, SHED_RETRY_S, TURN_RECORDS
 from gateway.quotas import Quotas, Rates
 from gateway.recent import Recent
-from gateway.verdicts import DUPLICATE, STORED, Record, Verdict, judged, rejected, retry
+from gateway.refusal import Refusal
+from gateway.segment import Kept
+from gateway.spool import Spool
+from gateway.verdicts import DUPLICATE, SPOOLED, STORED, Record, Verdict, judged, rejected, retry
 from schemas import corrupt
 
 
@@ -37,12 +42,14 @@ class Intake:
         quotas: Quotas | None = None,
         pressure: Callable[[], float] = lambda: 0.0,
         watched: frozenset[str] = frozenset(),
+        spool: Spool | None = None,
     ) -> None:
         """`pressure`: how full the memory is, 0 to 1. `watched`: metrics that an SLO reads; none: nothing is shed."""
         self._delivery = delivery
         self._quotas = quotas or Quotas(Rates(), Rates(), 1.0)
         self._pressure = pressure
         self._watched = watched
+        self._spool = spool
         self._recent = Recent()
 
     def admit(self, identity: Identity, size: int) -> None:
@@ -62,17 +69,40 @@ class Intake:
                 await asyncio.sleep(0)  # judging is work, and the loop is everybody's
         verdicts, places = self._sorted_out(identity, found)
         good = [record for place in places if isinstance(record := found[place], Record)]
-        headers = [("tenant", identity.tenant.encode())]
-        for_good = await self._delivery.publish([(record.source.encode(), record.value, headers) for record in good])
+        for_good, status = await self._accepted(identity, good)
         for number, (place, record) in enumerate(zip(places, good, strict=True)):
             if number in for_good:
                 verdicts[place] = rejected(corrupt.SIZE, for_good[number])
                 continue
+            verdicts[place] = Verdict(status)
             self._recent.add(_key(identity, record))
-            selfmetrics.MEASUREMENTS.inc(record.measurements)
+            if status == STORED:
+                selfmetrics.MEASUREMENTS.inc(record.measurements)
         for verdict in verdicts:
             selfmetrics.RECORDS.labels(verdict.status, verdict.reason).inc()
         return verdicts
+
+    async def _accepted(self, identity: Identity, good: list[Record]) -> tuple[dict[int, str], str]:
+        """(those that Kafka refuses for good, by place; what became of the others: STORED or SPOOLED). Raises Refusal."""
+        if not good:
+            return {}, STORED
+        headers = [("tenant", identity.tenant.encode())]
+        outgoing: list[Outgoing] = [(record.source.encode(), record.value, headers) for record in good]
+        if self._spool is None:
+            return await self._delivery.publish(outgoing), STORED
+        if not self._spool.left:
+            try:
+                return await self._delivery.publish(outgoing), STORED
+            except Refusal as refusal:
+                if refusal.reason != BROKER:
+                    raise
+        await self._spool.keep(
+            [
+                Kept(record.source.encode(), identity.tenant.encode(), record.value, record.measurements, _now_ms())
+                for record in good
+            ]
+        )
+        return {}, SPOOLED
 
     def _sorted_out(self, identity: Identity, found: list[Record | Verdict]) -> tuple[list[Verdict], list[int]]:
         """(verdicts if all goes well, places of the records to send)."""
@@ -102,6 +132,10 @@ class Intake:
         if not self._watched or self._pressure() < SHED_FROM or record.metrics & self._watched:
             return None
         return retry("shed", "the gateway is busy; what SLOs read goes first", SHED_RETRY_S)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _key(identity: Identity, record: Record) -> tuple[str, str, str, int]:

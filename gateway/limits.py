@@ -11,11 +11,13 @@ from typing import Final
 # -- one request
 
 BODY_BYTES: Final = 8 << 20  # as it comes, before it is unfolded
-UNFOLDED_BYTES: Final = 32 << 20
+UNFOLDED_BYTES: Final = 16 << 20  # the client sends 2 MiB at most
 JSON_BYTES: Final = 4 << 20  # a JSON body is parsed in one piece, and everybody waits for that
 UNFOLD_RATIO: Final = 200  # telemetry compresses to a tenth, repetition to a hundredth; only a bomb goes beyond
 FREE_UNFOLD_BYTES: Final = 1 << 20  # below this size a ratio says nothing
 FIRST_UNFOLD_BYTES: Final = 1 << 18
+UNFOLD_HERE_BYTES: Final = 1 << 13  # larger compressed bodies unfold beside the loop, one at a time
+UNFOLD_STEP_BYTES: Final = 1 << 17
 GZIP_MEMBERS: Final = 64  # each costs a copy of what follows it
 RECORDS: Final = 1_024  # batches in one body
 MEASUREMENTS: Final = 200_000  # in one JSON body
@@ -25,6 +27,18 @@ HEADER_BYTES: Final = 8_190  # of one field and of the request line
 FRAMING_BYTES: Final = 1 << 20  # of a body in chunks, beside the body: a byte a chunk would be six times as much
 SEND_BYTES: Final = 1 << 17  # of an answer, in the kernel; the largest answer has about as much
 LINGER_BYTES: Final = 1 << 20  # of what was refused for good; of what may come again, a whole body
+
+# -- uploads that go on
+
+UPLOADS: Final = 4_096  # known at once
+UPLOADS_EACH: Final = 16  # of one credential
+UPLOAD_BYTES: Final = 16 << 30
+UPLOAD_IDLE_S: Final = 86_400.0  # then it is forgotten
+APPEND_BYTES: Final = 64 << 20  # of one PATCH; they are not held
+APPEND_GROUP_BYTES: Final = 1 << 18  # that have come in before their records are taken
+APPEND_RECORDS: Final = 64  # acknowledged at once
+APPEND_HELD_BYTES: Final = 3 << 20  # of memory: a record that is not whole, what is behind it, and the records taken
+APPEND_S: Final = 40.0
 
 # -- time, in seconds
 
@@ -47,6 +61,14 @@ QUEUE_RECORDS: Final = 100_000
 POLL_S: Final = 0.1
 PROBE_S: Final = 1.0  # how long one question to the broker may take, and between two of them
 SPARE_S: Final = 2.0  # beyond the delivery timeout, for the report of a delivery to come
+
+# -- the spool
+
+SPOOL_SEGMENT_BYTES: Final = 16 << 20  # of one file; one group may go beyond it
+SPOOL_GROUP_BYTES: Final = 4 << 20  # written before one sync
+SPOOL_READ_BYTES: Final = 2 << 20  # sent to Kafka at once; more than the largest record
+SPOOL_RETRY_S: Final = 5  # of a client, when it is full
+SPOOL_LOOK_S: Final = 0.2  # between two looks for a broker, or for something to send
 
 # -- fairness among tenants
 

@@ -15,7 +15,7 @@ from gateway.refusal import bad, too_large
 ONE: Final = "application/vnd.tocsin.batch"
 SEVERAL: Final = "application/vnd.tocsin.batches"
 JSON: Final = frozenset({"application/json", "text/plain"})  # text/plain: what `sendBeacon` sends without a preflight
-_LENGTH_BYTES: Final = 4
+LENGTH_BYTES: Final = 4
 
 
 def several(body: bytes) -> list[bytes]:
@@ -23,13 +23,13 @@ def several(body: bytes) -> list[bytes]:
     found: list[bytes] = []
     at = 0
     while at < len(body):
-        start = at + _LENGTH_BYTES
+        start = at + LENGTH_BYTES
         if start > len(body):
             raise bad("framing", f"the body ends inside the length at byte {at}")
         size = int.from_bytes(body[at:start], "big")
         at = start + size
         if at > len(body):
-            raise bad("framing", f"the length {size} at byte {start - _LENGTH_BYTES} is beyond the end of the body")
+            raise bad("framing", f"the length {size} at byte {start - LENGTH_BYTES} is beyond the end of the body")
         if len(found) == RECORDS:
             raise too_large(f"more than {RECORDS} records; send the rest in another request")
         found.append(body[start:at])
@@ -38,4 +38,4 @@ def several(body: bytes) -> list[bytes]:
 
 def joined(records: list[bytes]) -> bytes:
     """Inverse of `several`."""
-    return b"".join(len(record).to_bytes(_LENGTH_BYTES, "big") + record for record in records)
+    return b"".join(len(record).to_bytes(LENGTH_BYTES, "big") + record for record in records)

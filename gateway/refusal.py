@@ -7,6 +7,8 @@ It refuses to carry anything that came with the request's credentials.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 #: Statuses after which the same request may succeed.
 LATER = frozenset({408, 429, 502, 503, 504})
 
@@ -19,6 +21,7 @@ class Refusal(Exception):
         self.status = status
         self.reason = reason
         self.detail = detail
+        self.headers: Mapping[str, str] = {}  # of the answer, beside those that every refusal has
         self.retry_after_s = max(retry_after_s, 1) if status in LATER else 0
 
 

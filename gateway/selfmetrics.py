@@ -23,13 +23,19 @@ CUT = Counter(
 )
 MEMORY = Gauge("tocsin_gateway_memory_bytes", "Bytes that requests hold")
 QUEUED = Gauge("tocsin_gateway_queued_records", "Records on their way to Kafka")
-BROKER_AWAY = Gauge("tocsin_gateway_broker_away", "1 while no broker can be reached and everything is refused")
+BROKER_AWAY = Gauge("tocsin_gateway_broker_away", "1 while no broker can be reached")
 DELIVERIES_FAILED = Counter("tocsin_gateway_deliveries_failed", "Requests that Kafka has not acknowledged", ["error"])
 BROKER_REFUSALS = Counter(
     "tocsin_gateway_broker_refusals",
     "Times that a broker did not let us: authentication, authorization, tls",
     ["reason"],
 )
+SPOOL_RECORDS = Gauge("tocsin_gateway_spool_records", "Records on the disk that Kafka does not have yet")
+SPOOL_BYTES = Gauge("tocsin_gateway_spool_bytes", "Bytes of the spool that were not sent")
+SPOOL_AGE = Gauge("tocsin_gateway_spool_oldest_seconds", "Since the oldest record of the spool was received; 0: none")
+SPOOL_SENT = Counter("tocsin_gateway_spool_sent", "Records of the spool that Kafka has acknowledged")
+SPOOL_DROPPED = Counter("tocsin_gateway_spool_dropped", "Records of the spool that were given up", ["reason"])
+SPOOL_DAMAGED = Counter("tocsin_gateway_spool_damaged", "Stretches of the spool that were not whole")
 KEYS_REFUSED = Counter("tocsin_gateway_keys_refused", "Times that a changed file of keys had a mistake")
 DRAINING = Gauge("tocsin_gateway_draining", "1 from SIGTERM on")
 

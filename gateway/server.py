@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import structlog
 
-from gateway import selfmetrics
+from gateway import openapi, selfmetrics
 from gateway.accesslog import AccessLog
 from gateway.certificate import context
 from gateway.connection import Listener
@@ -29,8 +29,13 @@ from gateway.limits import HANDSHAKE_S
 from gateway.memory import Budget
 from gateway.quotas import Quotas, Rates
 from gateway.remotewrite import route as write
+from gateway.replay import replayed
 from gateway.settings import Settings
+from gateway.spool import Spool
 from gateway.telemetry import PATH, Telemetry
+from gateway.uploads import EACH as EACH_UPLOAD
+from gateway.uploads import PATH as UPLOADS
+from gateway.uploads import Uploads
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +53,8 @@ class Gateway:
         self.delivery = Delivery(
             bootstrap, settings.topic, settings.delivery_timeout_s, settings.queue_mib << 20, security=settings
         )
+        self.spool: Spool | None = None
+        self._replay: asyncio.Task[None] | None = None
         self._credentials = credentials(settings)
         self._tls = tls(settings)
         self.draining = False
@@ -56,15 +63,23 @@ class Gateway:
         self._servers: list[tuple[asyncio.Server, Listener]] = []
 
     async def start(self) -> None:
-        """Listen on both addresses. Raises OSError when one cannot be had."""
+        """Listen on both addresses. Raises OSError when one, or the spool's folder, cannot be had."""
         settings = self.settings
-        intake = Intake(self.delivery, quotas(settings), lambda: self.budget.share, self._watched)
+        if settings.spool_dir is not None:
+            most = settings.spool_mib << 20
+            self.spool = await asyncio.to_thread(Spool, settings.spool_dir, most, settings.spool_age_s)
+            self._replay = asyncio.create_task(replayed(self.spool, self.delivery), name="replay")
+        intake = Intake(self.delivery, quotas(settings), lambda: self.budget.share, self._watched, self.spool)
         routes = {PATH: Route("POST", Telemetry(intake, self.budget), browsers=True)}
+        uploads = Uploads(intake, self.budget)
+        routes[UPLOADS] = Route("POST", uploads.begin)
+        routes[EACH_UPLOAD] = Route("PATCH", uploads.use, also=("HEAD", "DELETE"))
         routes[write.PATH] = Route("POST", write.Write(intake, self.budget))
         routes |= otlp_routes(intake, self.budget)
+        routes[openapi.PATH] = Route("GET", openapi.Description([*routes, openapi.PATH]), open=True)
         who = self._credentials
         public = Door(routes, who, AccessLog(settings.access_log), who.knows_origin)
-        private = Door(health_routes(self.not_ready, self._refresh), anybody, AccessLog("none"))
+        private = Door(health_routes(self.not_ready, self._refresh, self._spool_told), anybody, AccessLog("none"))
         health = Listener(private, _HEALTH_CONNECTIONS)
         self.health_url = await self._listen(health, settings.health_host, settings.health_port, None)
         listener = Listener(public, settings.max_connections, head_s=settings.head_s, request_s=settings.request_s)
@@ -83,10 +98,25 @@ class Gateway:
 
     def not_ready(self) -> str:
         """Why nothing should be sent here now; "" when it may."""
-        return "draining" if self.draining else self.delivery.away
+        if self.draining:
+            return "draining"
+        if self.spool is not None and not self.spool.full:
+            return ""
+        return self.delivery.away
 
     def _refresh(self) -> None:
         selfmetrics.MEMORY.set(self.budget.used)
+        if self.spool is not None:
+            selfmetrics.SPOOL_RECORDS.set(self.spool.records)
+            selfmetrics.SPOOL_BYTES.set(self.spool.bytes)
+            selfmetrics.SPOOL_AGE.set(self.spool.age_now_s)
+
+    def _spool_told(self) -> Mapping[str, object]:
+        """For /readyz: how deep the spool is, and how old."""
+        if self.spool is None:
+            return {}
+        told = {"records": self.spool.records, "bytes": self.spool.bytes, "oldest_s": round(self.spool.age_now_s, 1)}
+        return {"spool": told, "broker": self.delivery.away or "there"}
 
     async def drain(self) -> int:
         """End in order; records whose delivery is unknown. Health answers to the last."""
@@ -97,6 +127,10 @@ class Gateway:
             server.close()
             await asyncio.sleep(0)  # what has come in begins before idle connections are let go
             await listener.drain(self.settings.drain_s)
+        if self.spool is not None and self._replay is not None:
+            self._replay.cancel()
+            await asyncio.gather(self._replay, return_exceptions=True)
+            await asyncio.to_thread(self.spool.close)
         left = await asyncio.to_thread(self.delivery.close, self.settings.delivery_timeout_s)
         log.info("gateway_ended", undelivered=left)
         return left

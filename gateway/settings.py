@@ -62,6 +62,10 @@ class Settings(KafkaSecurity):
     drain_wait_s: float = Field(0.0, ge=0.0, le=60.0)  # between "not ready" and the closed door, for load balancers
     drain_s: float = Field(20.0, gt=0.0, le=120.0)  # for the requests under way
 
+    spool_dir: pathlib.Path | None = None  # where records wait while brokers are away; none: 503 then
+    spool_mib: int = Field(1_024, ge=16)
+    spool_age_s: float = Field(86_400.0, gt=0.0)  # older records are dropped, and counted
+
     # of each tenant and each source; 0: no limit
     tenant_requests_s: float = Field(0.0, ge=0.0)
     tenant_bytes_s: float = Field(0.0, ge=0.0)  # as they come over the wire

@@ -1,24 +1,37 @@
 """Unfold: a compressed body to its bytes, never beyond a limit.
 
 What: gzip (several members too), deflate's zlib form, zstd and raw snappy, each into at most `allowed` bytes. Why: four
-kilobytes of a bomb become gigabytes; the limit has to hold while it unfolds, not afterwards. It refuses with 413 what
+kilobytes of a bomb become gigabytes; the limit has to hold while it unfolds, not afterwards; and what takes long must not
+keep everybody waiting, so it is done on a thread beside the loop, one body at a time. It refuses with 413 what
 grows beyond the limit or the ratio, with 400 what is broken or ends early, and with 415 an encoding that it does not know.
 """
 
 from __future__ import annotations
 
+import asyncio
+import io
 import zlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import cramjam
 
-from gateway.limits import FIRST_UNFOLD_BYTES, FREE_UNFOLD_BYTES, GZIP_MEMBERS, UNFOLD_RATIO, UNFOLDED_BYTES
+from gateway.limits import (
+    FIRST_UNFOLD_BYTES,
+    FREE_UNFOLD_BYTES,
+    GZIP_MEMBERS,
+    UNFOLD_HERE_BYTES,
+    UNFOLD_RATIO,
+    UNFOLD_STEP_BYTES,
+    UNFOLDED_BYTES,
+)
 from gateway.refusal import Refusal, bad, too_large
 
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32  # zlib finds out by itself which of them it is
 _TOO_SMALL: Final = "failed to write whole buffer"
 _ZSTD_TOO_SMALL: Final = "too small"
+_BESIDE: Final = ThreadPoolExecutor(1, "unfold")
 
 
 def allowed(size: int, limit: int = UNFOLDED_BYTES) -> int:
@@ -31,25 +44,37 @@ def _beyond(size: int, most: int) -> Refusal:
 
 
 def deflated(data: bytes, most: int) -> bytes:
-    """Any of gzip's or zlib's form. Raises Refusal."""
-    parts: list[bytes] = []
-    left, rest = most, data
+    """Any of gzip's or zlib's form, step by step: a step is what other threads may have to wait for. Raises Refusal."""
+    out = io.BytesIO()  # unlike a join, it gives its bytes away without a copy of all of them
+    rest = memoryview(data)
     for _ in range(GZIP_MEMBERS):
         inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
-        try:
-            part = inflate.decompress(rest, left + 1)
-        except zlib.error as error:
-            raise bad("encoding", f"not gzip or zlib: {error}") from error
-        if len(part) > left:
-            raise _beyond(len(data), most)
+        while rest and not inflate.eof:
+            part = rest[:UNFOLD_STEP_BYTES]
+            rest = rest[len(part) - _inflated(inflate, part, out, most, len(data)) :]
         if not inflate.eof:
             raise bad("encoding", "the compressed body ends early")
-        parts.append(part)
-        left -= len(part)
-        rest = inflate.unused_data
         if not rest:
-            return b"".join(parts)
+            return out.getvalue()
     raise bad("encoding", f"more than {GZIP_MEMBERS} gzip members")
+
+
+def _inflated(inflate: zlib._Decompress, part: memoryview, out: io.BytesIO, most: int, size: int) -> int:
+    """What a part of the compressed bytes gives goes to `out`; bytes of the part that are behind the end. Raises Refusal."""
+    tail: bytes | memoryview = part
+    while not inflate.eof:
+        room = most + 1 - out.tell()
+        try:
+            more = inflate.decompress(tail, min(UNFOLD_STEP_BYTES, room))
+        except zlib.error as error:
+            raise bad("encoding", f"not gzip or zlib: {error}") from error
+        if len(more) >= room:
+            raise _beyond(size, most)
+        out.write(more)
+        tail = inflate.unconsumed_tail
+        if not tail and len(more) < UNFOLD_STEP_BYTES:
+            break
+    return len(inflate.unused_data)
 
 
 def zstandard(data: bytes, most: int) -> bytes:
@@ -106,3 +131,10 @@ def unfold(data: bytes, encoding: str, limit: int = UNFOLDED_BYTES) -> bytes:
             raise too_large(f"{len(data)} bytes; the limit is {limit}")
         return data
     return UNFOLD[encoding](data, allowed(len(data), limit))
+
+
+async def unfolded(data: bytes, encoding: str, limit: int) -> bytes:
+    """The same; a large body beside the event loop. Raises Refusal."""
+    if not encoding or len(data) <= UNFOLD_HERE_BYTES:
+        return unfold(data, encoding, limit)
+    return await asyncio.get_running_loop().run_in_executor(_BESIDE, unfold, data, encoding, limit)

@@ -21,6 +21,7 @@ from schemas.telemetry_schema import BATCH, EVENT
 
 STORED: Final = "stored"
 DUPLICATE: Final = "duplicate"  # this gateway has seen it acknowledged before: as good as accepted
+SPOOLED: Final = "spooled"  # on the gateway's disk, and Kafka gets it when it is back: accepted
 RETRY: Final = "retry"  # not now: the same record may be taken later
 REJECTED: Final = "rejected"  # sending it again cannot help
 

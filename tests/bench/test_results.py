@@ -40,7 +40,7 @@ def test_a_figure_without_runs_is_refused():
 
 def test_a_goal_of_another_form_is_refused():
     with pytest.raises(KeyError):
-        _ = Figure("f", "s", (1.0,), "< 3").reached
+        _ = Figure("f", "s", (1.0,), "= 3").reached
 
 
 def test_the_file_keeps_what_this_run_did_not_touch(tmp_path: Path):

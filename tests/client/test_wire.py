@@ -28,6 +28,7 @@ def test_verdicts_by_their_meaning() -> None:
     told = [
         {"status": "stored"},
         {"status": "duplicate"},
+        {"status": "spooled"},
         {"status": "rejected", "reason": "schema"},
         {"status": "retry", "reason": "later"},
         {"status": "news"},
@@ -35,10 +36,10 @@ def test_verdicts_by_their_meaning() -> None:
         None,
     ]
     results = verdicts(json.dumps({"verdicts": told}).encode(), len(told))
-    assert results[:2] == [None, None]
-    assert isinstance(results[2], Rejected)
-    assert str(results[2]) == "schema"
-    assert all(isinstance(result, ConnectionError) for result in results[3:])
+    assert results[:3] == [None, None, None]
+    assert isinstance(results[3], Rejected)
+    assert str(results[3]) == "schema"
+    assert all(isinstance(result, ConnectionError) for result in results[4:])
 
 
 @pytest.mark.parametrize(

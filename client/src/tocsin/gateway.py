@@ -5,7 +5,7 @@ for each in the answer. Why: a vehicle or a browser's back end has HTTP and a ce
 Kafka acknowledged, and nothing less does. It refuses to follow redirects, to send a token in the clear, and to believe an
 answer that does not have exactly one verdict for each batch.
 
-    200 {"verdicts": [{"status": "stored" | "duplicate" | "rejected" | "retry", "reason": "…"}, …]}
+    200 {"verdicts": [{"status": "stored" | "duplicate" | "spooled" | "rejected" | "retry", "reason": "…"}, …]}
     429, 503: nothing was judged; Retry-After says when to come again. 400, 413, 422: sent one by one, to find the bad one.
     Anything else, or no answer: the fate is unknown, and the same ids are sent again.
 """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 GZIP = 31  # zlib's number for a gzip header around its largest window
 LEVEL = 1  # columns of numbers: the next level costs twice the time for 2 % fewer bytes
 REASON_CHARS = 64
-DONE = frozenset({"stored", "duplicate"})
+DONE = frozenset({"stored", "duplicate", "spooled"})  # spooled: on the gateway's disk, synced
 
 
 def body(values: Sequence[bytes]) -> bytes:
