@@ -146,7 +146,7 @@ class Delivery:
         if not self.away:
             log.warning("broker_away", why=why)
             self.away = why or "unknown"
-            selfmetrics.BROKER_AWAY.set(1)
+            selfmetrics.BROKER_AWAY.labels(self.topic).set(1)
 
     def _broken(self, error: KafkaError) -> None:
         """Its own errors, on the polling thread."""
@@ -157,7 +157,7 @@ class Delivery:
             self._shut(error.str())
 
     def _serve(self) -> None:
-        selfmetrics.BROKER_AWAY.set(1)
+        selfmetrics.BROKER_AWAY.labels(self.topic).set(1)
         while not self._ending.is_set():
             self._producer.poll(POLL_S)
             if self._renew.is_set() and not len(self._producer):
@@ -165,7 +165,7 @@ class Delivery:
                 self._producer = self._made()
             if self.away:
                 self._probe()
-            selfmetrics.QUEUED.set(len(self._producer))
+            selfmetrics.QUEUED.labels(self.topic).set(len(self._producer))
 
     def _probe(self) -> None:
         """Open the gate when a broker shows the topic. In between, reports are served."""
@@ -176,7 +176,7 @@ class Delivery:
             return
         log.info("broker_there", topic=self.topic)
         self.away = ""
-        selfmetrics.BROKER_AWAY.set(0)
+        selfmetrics.BROKER_AWAY.labels(self.topic).set(0)
 
     def _asked(self) -> str:
         """What is wrong with the topic; "" when records can go to it."""

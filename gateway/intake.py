@@ -16,7 +16,7 @@ from gateway.delivery import Outgoing
 from gateway.identity import Identity
 from gateway.limits import SHED_FROM, SHED_RETRY_S, TURN_RECORDS
 from gateway.quotas import Quotas, Rates
-from gateway.recent import Recent
+from gateway.recent import Key, Recent
 from gateway.verdicts import DUPLICATE, STORED, Record, Verdict, judged, rejected, retry
 from schemas import corrupt
 
@@ -43,7 +43,7 @@ class Intake:
         self._quotas = quotas or Quotas(Rates(), Rates(), 1.0)
         self._pressure = pressure
         self._watched = watched
-        self._recent = Recent()
+        self._recent = (Recent(), Recent())  # of telemetry, of logs: a source counts them apart
 
     def admit(self, identity: Identity, size: int) -> None:
         """A request of so many declared bytes, before its body is read. Raises Refusal (429)."""
@@ -63,13 +63,13 @@ class Intake:
         verdicts, places = self._sorted_out(identity, found)
         good = [record for place in places if isinstance(record := found[place], Record)]
         headers = [("tenant", identity.tenant.encode())]
-        for_good = await self._delivery.publish([(record.source.encode(), record.value, headers) for record in good])
+        for_good = await self._delivery.publish([(record.key, record.value, headers) for record in good])
         for number, (place, record) in enumerate(zip(places, good, strict=True)):
             if number in for_good:
                 verdicts[place] = rejected(corrupt.SIZE, for_good[number])
                 continue
-            self._recent.add(_key(identity, record))
-            selfmetrics.MEASUREMENTS.inc(record.measurements)
+            self._recent[record.logs].add(_key(identity, record))
+            (selfmetrics.LOG_RECORDS if record.logs else selfmetrics.MEASUREMENTS).inc(record.measurements)
         for verdict in verdicts:
             selfmetrics.RECORDS.labels(verdict.status, verdict.reason).inc()
         return verdicts
@@ -78,13 +78,13 @@ class Intake:
         """(verdicts if all goes well, places of the records to send)."""
         verdicts: list[Verdict] = []
         places: list[int] = []
-        mine = set()
+        mine: tuple[set[Key], set[Key]] = (set(), set())
         for place, record in enumerate(found):
             if isinstance(record, Verdict):
                 verdicts.append(record)
                 continue
             key = _key(identity, record)
-            if key in self._recent or key in mine:
+            if key in self._recent[record.logs] or key in mine[record.logs]:
                 verdicts.append(Verdict(DUPLICATE))
                 continue
             against = self._shed(record) or self._quotas.record(identity, record)
@@ -92,7 +92,7 @@ class Intake:
                 verdicts.append(against)
                 continue
             if record.sequence >= 0:
-                mine.add(key)
+                mine[record.logs].add(key)
             verdicts.append(Verdict(STORED))
             places.append(place)
         return verdicts, places
@@ -104,5 +104,5 @@ class Intake:
         return retry("shed", "the gateway is busy; what SLOs read goes first", SHED_RETRY_S)
 
 
-def _key(identity: Identity, record: Record) -> tuple[str, str, str, int]:
+def _key(identity: Identity, record: Record) -> Key:
     return identity.tenant, record.source, record.boot, record.sequence

@@ -30,6 +30,7 @@ from gateway.memory import Budget
 from gateway.quotas import Quotas, Rates
 from gateway.remotewrite import route as write
 from gateway.settings import Settings
+from gateway.split import Split
 from gateway.telemetry import PATH, Telemetry
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ class Gateway:
         self._watched = watched
         self.budget = Budget(settings.memory_mib << 20)
         self.delivery = Delivery(bootstrap, settings.topic, settings.delivery_timeout_s, settings.queue_mib << 20)
+        self.logs = Delivery(bootstrap, settings.logs_topic, settings.delivery_timeout_s, settings.queue_mib << 18)
         self._credentials = credentials(settings)
         self._tls = tls(settings)
         self.draining = False
@@ -56,7 +58,7 @@ class Gateway:
     async def start(self) -> None:
         """Listen on both addresses. Raises OSError when one cannot be had."""
         settings = self.settings
-        intake = Intake(self.delivery, quotas(settings), lambda: self.budget.share, self._watched)
+        intake = Intake(Split(self.delivery, self.logs), quotas(settings), lambda: self.budget.share, self._watched)
         routes = {PATH: Route("POST", Telemetry(intake, self.budget), browsers=True)}
         routes[write.PATH] = Route("POST", write.Write(intake, self.budget))
         routes |= otlp_routes(intake, self.budget)
@@ -69,6 +71,7 @@ class Gateway:
             Listener(public, settings.max_connections), settings.host, settings.port, self._tls
         )
         self.delivery.start()
+        self.logs.start()
         log.info("gateway_listens", url=self.url, health=self.health_url, topic=settings.topic)
 
     async def _listen(self, listener: Listener, host: str, port: int, tls: ssl.SSLContext | None) -> str:
@@ -96,7 +99,10 @@ class Gateway:
             server.close()
             await asyncio.sleep(0)  # what has come in begins before idle connections are let go
             await listener.drain(self.settings.drain_s)
-        left = await asyncio.to_thread(self.delivery.close, self.settings.delivery_timeout_s)
+        closes = (
+            asyncio.to_thread(each.close, self.settings.delivery_timeout_s) for each in (self.delivery, self.logs)
+        )
+        left = sum(await asyncio.gather(*closes))
         log.info("gateway_ended", undelivered=left)
         return left
 

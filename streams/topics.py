@@ -25,6 +25,7 @@ NOTIFICATIONS = "notifications"
 COMMANDS = "commands"
 LATE = "telemetry.late"
 DLQ = "telemetry.dlq"
+LOGS = "logs"
 STATE_PREFIX = "tocsin.state."
 
 HOUR_MS = 3_600_000
@@ -95,6 +96,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic(COMMANDS, "what people ask for", 90 * 24 * HOUR_MS),
     Topic(LATE, "beyond the late horizon, original bytes", 7 * 24 * HOUR_MS),
     Topic(DLQ, "unreadable, original bytes", 7 * 24 * HOUR_MS),
+    # keyed by service: its records are in order; arrival stamped by the broker, so that "since" means the same to everybody
+    Topic(LOGS, "log records and events", 7 * 24 * HOUR_MS, extra=_STAMPED),
     Topic(STATE_PREFIX + "aggregate", "snapshots", 0, compact=True, extra=_COMPACT_QUICKLY),
     Topic(STATE_PREFIX + "merge", "snapshots", 0, compact=True, extra=_COMPACT_QUICKLY),
     Topic(STATE_PREFIX + "notify", "snapshots", 0, compact=True, extra=_COMPACT_QUICKLY),
