@@ -9,7 +9,7 @@ PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.complete
 export PYTHON
 
-.PHONY: help env demo demo-verify test test-quick simulate smoke check lint types imports format bench bench-quick peers chaos chaos-long topics lock clean
+.PHONY: help env demo demo-verify test test-quick simulate smoke browser check lint types imports format bench bench-quick peers chaos chaos-long topics lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ simulate: $(STAMP) ## many worlds on a virtual clock, with faults (ARGS="--seeds
 
 smoke: $(STAMP) ## Kafka Streams' own SmokeTestDriver judges a job of ours that is killed as it runs (ARGS=--quick)
 	@PYTHONPATH=.:client/src $(BIN)/python -m tests.foreign.smoke $(ARGS)
+
+browser: $(STAMP) ## the page's script in a real Chromium (ops/scripts/debian-chromium installs it)
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: lint types imports ## what CI checks before the tests
 

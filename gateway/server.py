@@ -15,13 +15,13 @@ from collections.abc import AsyncIterator, Mapping
 
 import structlog
 
-from gateway import selfmetrics
+from gateway import script, selfmetrics
 from gateway.accesslog import AccessLog
 from gateway.certificate import context
 from gateway.connection import Listener
 from gateway.credentials import Credentials
 from gateway.delivery import Delivery
-from gateway.door import Door, Route, anybody
+from gateway.door import Door, Route, Work, anybody
 from gateway.health import routes as health_routes
 from gateway.intake import Intake
 from gateway.keys import Keys
@@ -61,6 +61,7 @@ class Gateway:
         intake = Intake(Split(self.delivery, self.logs), quotas(settings), lambda: self.budget.share, self._watched)
         routes = {PATH: Route("POST", Telemetry(intake, self.budget), browsers=True)}
         routes[write.PATH] = Route("POST", write.Write(intake, self.budget))
+        routes[script.PATH] = Route("GET", script.Script(), open=True)
         routes |= otlp_routes(intake, self.budget)
         who = self._credentials
         public = Door(routes, who, AccessLog(settings.access_log), who.knows_origin)
@@ -110,11 +111,12 @@ class Gateway:
 def otlp_routes(intake: Intake, budget: Budget) -> Mapping[str, Route]:
     """OTLP's, where the packages of the extra `gateway` are installed; else none, and the log says so."""
     try:
-        from gateway.otlp import route
+        from gateway.otlp import logs, route
     except ModuleNotFoundError as missing:
         log.warning("no_otlp", missing=missing.name)
         return {}
-    return {route.PATH: Route("POST", route.Metrics(intake, budget), browsers=True, refused=route.refused)}
+    works: dict[str, Work] = {route.PATH: route.Metrics(intake, budget), logs.PATH: logs.Logs(intake, budget)}
+    return {path: Route("POST", work, browsers=True, refused=route.refused) for path, work in works.items()}
 
 
 def credentials(settings: Settings) -> Credentials:
