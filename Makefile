@@ -9,7 +9,7 @@ PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.complete
 export PYTHON
 
-.PHONY: help env demo demo-verify test test-quick simulate smoke foreign check lint types imports format bench bench-quick peers chaos chaos-long topics lock clean
+.PHONY: help env demo demo-verify test test-quick simulate smoke browser foreign check lint types imports format bench bench-quick peers chaos chaos-long topics lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ smoke: $(STAMP) ## Kafka Streams' own SmokeTestDriver judges a job of ours that 
 foreign: $(STAMP) ## clients and an identity provider that others wrote, against the gateway (brings them first; Go, where it is)
 	@$(BIN)/python -m tests.foreign.bring
 	@TOCSIN_FOREIGN=1 $(BIN)/python -m pytest -m foreign tests/foreign $(ARGS)
+
+browser: $(STAMP) ## the page's script in a real Chromium (ops/scripts/debian-chromium installs it)
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: lint types imports ## what CI checks before the tests
 

@@ -18,6 +18,7 @@ from schemas.cells import Cells
 from schemas.codec import Codec, Record
 from schemas.corrupt import CorruptRecord
 from schemas.framing import Lookup, WriterSchemas
+from schemas.logs import LOGS, LogBatch, read_logs, severity_name
 from schemas.records import (
     AlertTransition,
     Command,
@@ -45,14 +46,14 @@ FLAGS = {
 }
 ROWS_SHOWN = 3
 
-Value = Record | TelemetryRow
+Value = Record | TelemetryRow | LogBatch
 
 
 class Decoder:
     """Reads both framings; `lookup` asks a registry for the schemas of others."""
 
     def __init__(self, lookup: Lookup | None = None) -> None:
-        self._writers = WriterSchemas([*released(), EVENT, BATCH], lookup)
+        self._writers = WriterSchemas([*released(), EVENT, BATCH, LOGS], lookup)
         self._codec = Codec(lookup=lookup)
 
     def decode(self, data: bytes) -> Value:
@@ -65,6 +66,8 @@ class Decoder:
             return read_event(writer, data, at)
         if writer.name == BATCH.name:
             return read_batch(writer, data, at)
+        if writer.name == LOGS.name:
+            return read_logs(writer, data, at)
         return self._codec.decode(data)
 
 
@@ -148,6 +151,8 @@ def line(value: Value) -> str:
     match value:
         case TelemetryRow():
             return _telemetry_line(value)
+        case LogBatch():
+            return _logs_line(value)
         case PartialBatch():
             return f"source partition {value.partition} as of {value.as_of}: {_cells_line(value.cells)}"
         case RollupBatch():
@@ -186,6 +191,15 @@ def _telemetry_line(row: TelemetryRow) -> str:
     first, last = (int(np.min(row.time_ms)), int(np.max(row.time_ms))) if count else (0, 0)
     series = f"{count} measurements of {len(row.definitions)} series ({', '.join(metrics[:ROWS_SHOWN])}{more})"
     return f"{head}: {series}, {time_text(first)} to {time_text(last)}"
+
+
+def _logs_line(batch: LogBatch) -> str:
+    head = f"{batch.source} boot {batch.boot} sequence {batch.sequence}: {len(batch.records)} log records"
+    if not batch.records:
+        return head
+    first = batch.records[0]
+    told = " ".join(filter(None, (severity_name(first.severity), first.event, first.body.strip())))
+    return f"{head}, the first at {time_text(first.at_ms)}: {told}"
 
 
 def _cells_line(cells: Cells) -> str:

@@ -179,6 +179,46 @@ def tail(
     raise typer.Exit(output.ended(work))
 
 
+@app.command(
+    epilog=examples(
+        "tocsin logs --service shop --since 10m --severity warn",
+        "tocsin logs --service shop --follow",
+        "tocsin logs --event tocsin.deploy --since 1d --json | jq -r .version",
+    )
+)
+def logs(
+    bootstrap: Bootstrap = None,
+    service: Annotated[str, typer.Option("--service", metavar="NAME", help="Only this service's.")] = "",
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="How far back: 90s, 10m, 6h, 3d.")] = "10m",
+    severity: Annotated[
+        str, typer.Option("--severity", metavar="LEAST", help="trace, debug, info, warn, error or fatal, and above.")
+    ] = "",
+    event: Annotated[str, typer.Option("--event", metavar="NAME", help="Only events of this name.")] = "",
+    count: Annotated[
+        int, typer.Option("-n", "--lines", min=0, help="The newest so many of the past; 0: all, as they came.")
+    ] = 1_000,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what comes.")] = False,
+    json: Json = False,
+) -> None:
+    """Log records and events, each once. Oldest first; a line tells where a service's version is a new one."""
+
+    def work() -> int:
+        from cli.logs import run
+
+        return run(
+            broker_at(bootstrap),
+            service=service,
+            since=since,
+            severity=severity,
+            event=event,
+            count=count,
+            follow=follow,
+            json=json,
+        )
+
+    raise typer.Exit(output.ended(work))
+
+
 @app.command(epilog=examples("tocsin explain 5b6c", "tocsin explain 77aa01d2c3b4e5f6 --json | jq .deliveries"))
 def explain(
     wanted: Annotated[

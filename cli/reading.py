@@ -53,6 +53,9 @@ class Log(Protocol):
     def bounds(self, topic: str) -> Mapping[int, tuple[int, int]]:
         """(first offset, offset after the last) by partition. Raises Stop: no such topic, or no broker."""
 
+    def since(self, topic: str, time_ms: int) -> Mapping[int, int]:
+        """The first offset whose record is not older, by partition; the end where there is none. Raises Stop."""
+
     def read(self, topic: str, starts: Mapping[int, int], ends: Mapping[int, int] | None) -> Iterator[Message]:
         """Records from `starts` up to `ends` (exclusive), or without end; order holds within a partition."""
 
@@ -167,6 +170,18 @@ class KafkaLog:
                 time.sleep(POLL_S)
                 continue
             return low, high
+
+    def since(self, topic: str, time_ms: int) -> Mapping[int, int]:
+        """See `Log`."""
+        from confluent_kafka import KafkaException, TopicPartition
+
+        bounds = self.bounds(topic)
+        asked = [TopicPartition(topic, partition, time_ms) for partition in bounds]
+        try:
+            found = self._consumer.offsets_for_times(asked, timeout=self._answer_s)
+        except KafkaException as error:
+            raise self._silent(error.args[0].str()) from error
+        return {at.partition: at.offset if at.offset >= 0 else bounds[at.partition][1] for at in found}
 
     def read(self, topic: str, starts: Mapping[int, int], ends: Mapping[int, int] | None) -> Iterator[Message]:
         """See `Log`."""

@@ -173,7 +173,7 @@ class Delivery:
         if not self.away:
             log.warning("broker_away", why=why)
             self.away = why or "unknown"
-            selfmetrics.BROKER_AWAY.set(1)
+            selfmetrics.BROKER_AWAY.labels(self.topic).set(1)
 
     def _broken(self, error: KafkaError) -> None:
         """Its own errors, on the polling thread. One broker of several that refuses us is no reason to shut the gate."""
@@ -185,14 +185,14 @@ class Delivery:
             self._shut(error.str())
 
     def _serve(self) -> None:
-        selfmetrics.BROKER_AWAY.set(1)
+        selfmetrics.BROKER_AWAY.labels(self.topic).set(1)
         while not self._ending.is_set():
             self._producer.poll(POLL_S)
             if self._renew.is_set() and not len(self._producer):
                 self._replace()
             if self.away:
                 self._probe()
-            selfmetrics.QUEUED.set(len(self._producer))
+            selfmetrics.QUEUED.labels(self.topic).set(len(self._producer))
 
     def _replace(self) -> None:
         """Another producer: with new credentials, or after an error that is the end of one."""
@@ -219,7 +219,7 @@ class Delivery:
         log.info("broker_there", topic=self.topic)
         self._ear.forget()
         self.away = ""
-        selfmetrics.BROKER_AWAY.set(0)
+        selfmetrics.BROKER_AWAY.labels(self.topic).set(0)
 
     def _served_for(self, seconds: float) -> None:
         """Serve reports for so long; a poll ends with the first."""

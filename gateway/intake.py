@@ -18,7 +18,7 @@ from gateway.delivery import BROKER, Outgoing
 from gateway.identity import Identity
 from gateway.limits import SHED_FROM, SHED_RETRY_S, TURN_RECORDS
 from gateway.quotas import Quotas, Rates
-from gateway.recent import Recent
+from gateway.recent import Key, Recent
 from gateway.refusal import Refusal
 from gateway.segment import Kept
 from gateway.spool import Spool
@@ -50,7 +50,7 @@ class Intake:
         self._pressure = pressure
         self._watched = watched
         self._spool = spool
-        self._recent = Recent()
+        self._recent = (Recent(), Recent())  # of telemetry, of logs: a source counts them apart
 
     def admit(self, identity: Identity, size: int) -> None:
         """A request of so many declared bytes, before its body is read. Raises Refusal (429)."""
@@ -74,47 +74,47 @@ class Intake:
             if number in for_good:
                 verdicts[place] = rejected(corrupt.SIZE, for_good[number])
                 continue
-            verdicts[place] = Verdict(status)
-            self._recent.add(_key(identity, record))
-            if status == STORED:
-                selfmetrics.MEASUREMENTS.inc(record.measurements)
+            verdicts[place] = Verdict(status[number])
+            self._recent[record.logs].add(_key(identity, record))
+            if status[number] == STORED:
+                (selfmetrics.LOG_RECORDS if record.logs else selfmetrics.MEASUREMENTS).inc(record.measurements)
         for verdict in verdicts:
             selfmetrics.RECORDS.labels(verdict.status, verdict.reason).inc()
         return verdicts
 
-    async def _accepted(self, identity: Identity, good: list[Record]) -> tuple[dict[int, str], str]:
-        """(those that Kafka refuses for good, by place; what became of the others: STORED or SPOOLED). Raises Refusal."""
-        if not good:
-            return {}, STORED
-        headers = [("tenant", identity.tenant.encode())]
-        outgoing: list[Outgoing] = [(record.source.encode(), record.value, headers) for record in good]
-        if self._spool is None:
-            return await self._delivery.publish(outgoing), STORED
+    async def _accepted(self, identity: Identity, good: list[Record]) -> tuple[dict[int, str], list[str]]:
+        """(those that Kafka refuses for good, by place; what became of each other: STORED or SPOOLED). Raises Refusal.
+
+        Log records never wait in the spool: a topic of theirs that is missing must not hold up measurements.
+        """
+        tenant = identity.tenant.encode()
+        outgoing: list[Outgoing] = [(record.key, record.value, [("tenant", tenant)]) for record in good]
+        logs = [place for place, record in enumerate(good) if record.logs]
+        if self._spool is None or len(logs) == len(good):
+            return await self._delivery.publish(outgoing), [STORED] * len(good)
         if not self._spool.left:
             try:
-                return await self._delivery.publish(outgoing), STORED
+                return await self._delivery.publish(outgoing), [STORED] * len(good)
             except Refusal as refusal:
                 if refusal.reason != BROKER:
                     raise
-        await self._spool.keep(
-            [
-                Kept(record.source.encode(), identity.tenant.encode(), record.value, record.measurements, _now_ms())
-                for record in good
-            ]
-        )
-        return {}, SPOOLED
+        refused = await self._delivery.publish([outgoing[place] for place in logs])
+        waiting = [record for record in good if not record.logs]
+        await self._spool.keep([Kept(r.key, tenant, r.value, r.measurements, _now_ms()) for r in waiting])
+        statuses = [STORED if record.logs else SPOOLED for record in good]
+        return {logs[place]: why for place, why in refused.items()}, statuses
 
     def _sorted_out(self, identity: Identity, found: list[Record | Verdict]) -> tuple[list[Verdict], list[int]]:
         """(verdicts if all goes well, places of the records to send)."""
         verdicts: list[Verdict] = []
         places: list[int] = []
-        mine = set()
+        mine: tuple[set[Key], set[Key]] = (set(), set())
         for place, record in enumerate(found):
             if isinstance(record, Verdict):
                 verdicts.append(record)
                 continue
             key = _key(identity, record)
-            if key in self._recent or key in mine:
+            if key in self._recent[record.logs] or key in mine[record.logs]:
                 verdicts.append(Verdict(DUPLICATE))
                 continue
             against = self._shed(record) or self._quotas.record(identity, record)
@@ -122,7 +122,7 @@ class Intake:
                 verdicts.append(against)
                 continue
             if record.sequence >= 0:
-                mine.add(key)
+                mine[record.logs].add(key)
             verdicts.append(Verdict(STORED))
             places.append(place)
         return verdicts, places
@@ -138,5 +138,5 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _key(identity: Identity, record: Record) -> tuple[str, str, str, int]:
+def _key(identity: Identity, record: Record) -> Key:
     return identity.tenant, record.source, record.boot, record.sequence

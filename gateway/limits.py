@@ -89,6 +89,7 @@ JWKS_PAUSE_S: Final = 10.0  # between two questions to the issuer, whatever come
 JWKS_TIMEOUT_S: Final = 3.0
 JWKS_BYTES: Final = 1 << 18
 TOKEN_LEEWAY_S: Final = 30  # by which clocks may differ
+SCRIPT_AGE_S: Final = 3_600  # how long a browser may keep the page's script without asking
 PREFLIGHT_S: Final = 600  # how long a browser may remember a preflight
 
 # -- OTLP
@@ -96,6 +97,7 @@ PREFLIGHT_S: Final = 600  # how long a browser may remember a preflight
 OTLP_BYTES: Final = 8 << 20  # unfolded: it becomes objects, ten times as large
 HISTOGRAM_VALUES: Final = 10_000  # values that one histogram point may stand for
 HISTOGRAM_BUCKETS: Final = 1_024
+LOG_BATCH_BYTES: Final = 3 << 18  # texts of one batch of log records: with the rest it is below RECORD_BYTES
 TURN_POINTS: Final = 256  # converted before others get a turn
 
 # -- what is remembered

@@ -15,6 +15,7 @@ from gateway import limits, parts
 from gateway.answers import as_json
 from gateway.identity import WRITE, Identity
 from gateway.remotewrite.route import PATH as REMOTE_WRITE
+from gateway.script import PATH as SCRIPT
 from gateway.telemetry import PATH as TELEMETRY
 from gateway.uploads import APPEND, COMPLETE, EACH, OFFSET
 from gateway.uploads import PATH as UPLOADS
@@ -223,6 +224,17 @@ OPERATIONS: Final[Mapping[str, Plain]] = {
             "summary": "Prometheus remote write, 1.0 and 2.0",
             "requestBody": {"required": True, "content": _content(_BYTES, PROTOBUF)},
             "responses": {"204": {"description": "Kafka has every sample"}, **_OWN},
+        }
+    },
+    SCRIPT: {
+        "get": {
+            "summary": "what a web page loads",
+            "security": [],
+            "responses": {
+                "200": {"description": "the script", "content": _content(_TEXT, "text/javascript")},
+                "304": {"description": "the browser has it"},
+                **_OWN,
+            },
         }
     },
     PATH: {

@@ -15,6 +15,7 @@ REQUESTS = Counter("tocsin_gateway_requests", "Requests answered", ["route", "st
 SECONDS = Histogram("tocsin_gateway_request_seconds", "From the headers to the answer", ["route"], buckets=_SECONDS)
 RECORDS = Counter("tocsin_gateway_records", "Records by verdict; reason is empty unless refused", ["verdict", "reason"])
 MEASUREMENTS = Counter("tocsin_gateway_measurements", "Measurements that Kafka has acknowledged")
+LOG_RECORDS = Counter("tocsin_gateway_log_records", "Log records and events that Kafka has acknowledged")
 BYTES = Counter("tocsin_gateway_body_bytes", "Bytes of bodies, as they came and unfolded", ["form"])
 REFUSALS = Counter("tocsin_gateway_refusals", "Whole requests refused", ["reason"])
 CONNECTIONS = Gauge("tocsin_gateway_connections", "Open connections")
@@ -22,8 +23,10 @@ CUT = Counter(
     "tocsin_gateway_connections_cut", "Connections that we ended: slow head, slow request, too many, too much", ["why"]
 )
 MEMORY = Gauge("tocsin_gateway_memory_bytes", "Bytes that requests hold")
-QUEUED = Gauge("tocsin_gateway_queued_records", "Records on their way to Kafka")
-BROKER_AWAY = Gauge("tocsin_gateway_broker_away", "1 while no broker can be reached")
+QUEUED = Gauge("tocsin_gateway_queued_records", "Records on their way to Kafka", ["topic"])
+BROKER_AWAY = Gauge(
+    "tocsin_gateway_broker_away", "1 while no broker can be reached for the topic, and it is refused", ["topic"]
+)
 DELIVERIES_FAILED = Counter("tocsin_gateway_deliveries_failed", "Requests that Kafka has not acknowledged", ["error"])
 BROKER_REFUSALS = Counter(
     "tocsin_gateway_broker_refusals",

@@ -15,13 +15,13 @@ from collections.abc import AsyncIterator, Mapping
 
 import structlog
 
-from gateway import openapi, selfmetrics
+from gateway import openapi, script, selfmetrics
 from gateway.accesslog import AccessLog
 from gateway.certificate import context
 from gateway.connection import Listener
 from gateway.credentials import Credentials
 from gateway.delivery import Delivery
-from gateway.door import Door, Route, anybody
+from gateway.door import Door, Route, Work, anybody
 from gateway.health import routes as health_routes
 from gateway.intake import Intake
 from gateway.keys import Keys
@@ -31,6 +31,7 @@ from gateway.quotas import Quotas, Rates
 from gateway.remotewrite import route as write
 from gateway.replay import replayed
 from gateway.settings import Settings
+from gateway.split import Split
 from gateway.spool import Spool
 from gateway.telemetry import PATH, Telemetry
 from gateway.uploads import EACH as EACH_UPLOAD
@@ -50,9 +51,9 @@ class Gateway:
         self.settings = settings
         self._watched = watched
         self.budget = Budget(settings.memory_mib << 20)
-        self.delivery = Delivery(
-            bootstrap, settings.topic, settings.delivery_timeout_s, settings.queue_mib << 20, security=settings
-        )
+        wait_s, queue = settings.delivery_timeout_s, settings.queue_mib << 20
+        self.delivery = Delivery(bootstrap, settings.topic, wait_s, queue, security=settings)
+        self.logs = Delivery(bootstrap, settings.logs_topic, wait_s, queue >> 2, security=settings)
         self.spool: Spool | None = None
         self._replay: asyncio.Task[None] | None = None
         self._credentials = credentials(settings)
@@ -69,12 +70,14 @@ class Gateway:
             most = settings.spool_mib << 20
             self.spool = await asyncio.to_thread(Spool, settings.spool_dir, most, settings.spool_age_s)
             self._replay = asyncio.create_task(replayed(self.spool, self.delivery), name="replay")
-        intake = Intake(self.delivery, quotas(settings), lambda: self.budget.share, self._watched, self.spool)
+        publisher = Split(self.delivery, self.logs)
+        intake = Intake(publisher, quotas(settings), lambda: self.budget.share, self._watched, self.spool)
         routes = {PATH: Route("POST", Telemetry(intake, self.budget), browsers=True)}
         uploads = Uploads(intake, self.budget)
         routes[UPLOADS] = Route("POST", uploads.begin)
         routes[EACH_UPLOAD] = Route("PATCH", uploads.use, also=("HEAD", "DELETE"))
         routes[write.PATH] = Route("POST", write.Write(intake, self.budget))
+        routes[script.PATH] = Route("GET", script.Script(), open=True)
         routes |= otlp_routes(intake, self.budget)
         routes[openapi.PATH] = Route("GET", openapi.Description([*routes, openapi.PATH]), open=True)
         who = self._credentials
@@ -85,6 +88,7 @@ class Gateway:
         listener = Listener(public, settings.max_connections, head_s=settings.head_s, request_s=settings.request_s)
         self.url = await self._listen(listener, settings.host, settings.port, self._tls)
         self.delivery.start()
+        self.logs.start()
         log.info("gateway_listens", url=self.url, health=self.health_url, topic=settings.topic)
 
     async def _listen(self, listener: Listener, host: str, port: int, tls: ssl.SSLContext | None) -> str:
@@ -131,7 +135,10 @@ class Gateway:
             self._replay.cancel()
             await asyncio.gather(self._replay, return_exceptions=True)
             await asyncio.to_thread(self.spool.close)
-        left = await asyncio.to_thread(self.delivery.close, self.settings.delivery_timeout_s)
+        closes = (
+            asyncio.to_thread(each.close, self.settings.delivery_timeout_s) for each in (self.delivery, self.logs)
+        )
+        left = sum(await asyncio.gather(*closes))
         log.info("gateway_ended", undelivered=left)
         return left
 
@@ -139,11 +146,12 @@ class Gateway:
 def otlp_routes(intake: Intake, budget: Budget) -> Mapping[str, Route]:
     """OTLP's, where the packages of the extra `gateway` are installed; else none, and the log says so."""
     try:
-        from gateway.otlp import route
+        from gateway.otlp import logs, route
     except ModuleNotFoundError as missing:
         log.warning("no_otlp", missing=missing.name)
         return {}
-    return {route.PATH: Route("POST", route.Metrics(intake, budget), browsers=True, refused=route.refused)}
+    works: dict[str, Work] = {route.PATH: route.Metrics(intake, budget), logs.PATH: logs.Logs(intake, budget)}
+    return {path: Route("POST", work, browsers=True, refused=route.refused) for path, work in works.items()}
 
 
 def credentials(settings: Settings) -> Credentials:

@@ -38,6 +38,7 @@ class Settings(KafkaSecurity):
     health_host: str = "127.0.0.1"
     health_port: int = Field(4319, ge=0, le=65_535)
     topic: str = "telemetry"
+    logs_topic: str = "logs"
     keys_path: pathlib.Path | None = None
     origins: Names = ()  # of web pages, for credentials that name none
     tls_cert: pathlib.Path | None = None

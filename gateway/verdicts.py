@@ -15,7 +15,8 @@ from gateway.limits import DETAIL_CHARS
 from schemas import corrupt, limits
 from schemas.bundled import released
 from schemas.corrupt import CorruptRecord
-from schemas.framing import WriterSchemas
+from schemas.framing import SINGLE_OBJECT_HEADER_BYTES, Schema, WriterSchemas, single_object
+from schemas.logs import LOGS, LogBatch, read_logs
 from schemas.telemetry_rows import TelemetryRow, read_batch, read_event
 from schemas.telemetry_schema import BATCH, EVENT
 
@@ -29,7 +30,8 @@ REJECTED: Final = "rejected"  # sending it again cannot help
 SOURCE: Final = "source"  # not one of the identity's sources
 JSON: Final = "json"  # not the shape of docs/howto/send-over-http.md
 
-_SCHEMAS: Final = WriterSchemas([*released(), EVENT, BATCH])
+_SCHEMAS: Final = WriterSchemas([*released(), EVENT, BATCH, LOGS])
+_LOGS: Final = frozenset(single_object(each) for each in (*released(), LOGS) if each.name == LOGS.name)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,9 +59,11 @@ class Record:
     source: str
     boot: str
     sequence: int
-    measurements: int
+    measurements: int  # or log records
     metrics: frozenset[str]
     series: tuple[int, ...]  # identities of its series
+    key: bytes  # decides the partition
+    logs: bool = False
 
 
 def rejected(reason: str, detail: str, byte: int = -1) -> Verdict:
@@ -75,11 +79,15 @@ def retry(reason: str, detail: str, retry_after_s: int) -> Verdict:
 def judged(data: bytes, identity: Identity) -> Record | Verdict:
     """The record, or why not. Never raises for what is in the bytes."""
     try:
-        row = read(data)
+        row = _logs(data) if are_logs(data) else read(data)
     except CorruptRecord as error:
         return rejected(error.reason, error.detail, error.byte)
     if not identity.may_be(row.source):
         return rejected(SOURCE, f"{row.source[:40]!r} is not a source of these credentials")
+    if isinstance(row, LogBatch):
+        return Record(
+            data, row.source, row.boot, row.sequence, len(row.records), frozenset(), (), row.key, logs=True
+        )  # fmt: skip
     return Record(
         value=data,
         source=row.source,
@@ -88,14 +96,31 @@ def judged(data: bytes, identity: Identity) -> Record | Verdict:
         measurements=len(row.value),
         metrics=frozenset(definition.metric for definition in row.definitions),
         series=tuple(definition.id for definition in row.definitions),
+        key=row.source.encode(),
     )
+
+
+def are_logs(data: bytes) -> bool:
+    """Whether framed bytes say that they are a LogBatch."""
+    return data[:SINGLE_OBJECT_HEADER_BYTES] in _LOGS
+
+
+def _logs(data: bytes) -> LogBatch:
+    """Raises CorruptRecord."""
+    return read_logs(*_framing(data))
+
+
+def _framing(data: bytes) -> tuple[Schema, bytes, int]:
+    """(writer's schema, the bytes, first byte of the record) of bytes that are not too many. Raises CorruptRecord."""
+    if len(data) > limits.RECORD_BYTES:
+        raise CorruptRecord(corrupt.SIZE, limits.RECORD_BYTES, f"{len(data)} bytes; the limit is {limits.RECORD_BYTES}")
+    writer, at = _SCHEMAS.of(data)
+    return writer, data, at
 
 
 def read(data: bytes) -> TelemetryRow:
     """One TelemetryBatch or TelemetryEvent in single-object encoding. Raises CorruptRecord."""
-    if len(data) > limits.RECORD_BYTES:
-        raise CorruptRecord(corrupt.SIZE, limits.RECORD_BYTES, f"{len(data)} bytes; the limit is {limits.RECORD_BYTES}")
-    writer, at = _SCHEMAS.of(data)
+    writer, data, at = _framing(data)
     if writer.name == BATCH.name:
         return read_batch(writer, data, at)
     if writer.name == EVENT.name:

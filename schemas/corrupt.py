@@ -23,7 +23,8 @@ RESOLUTION: Final = "resolution"  # a valid record that the reader's schema cann
 VALUE: Final = "value"  # NaN, infinite, or too large
 TIME: Final = "time"  # event time outside [0, TIME_BOUND_MS)
 OUTCOME: Final = "outcome"  # not 0, 1 or 2
-TRACE: Final = "trace_id"  # neither 0 nor 16 bytes
+TRACE: Final = "trace_id"  # neither 0 nor 16 bytes, or a span id neither 0 nor 8
+SEVERITY: Final = "severity"  # not 0 to 24
 METRIC: Final = "metric"  # a series without a name
 COLUMNS: Final = "columns"  # columns of different lengths
 SERIES_INDEX: Final = "series_index"  # a place beyond the series table
@@ -33,7 +34,7 @@ SOURCE: Final = "source"  # it names no source, or two
 
 REASONS: Final = (
     FRAMING, UNKNOWN_SCHEMA, TRUNCATED, VARINT, LENGTH, UTF8, SYMBOL, DEPTH, TRAILING, SIZE, RESOLUTION, VALUE, TIME,
-    OUTCOME, TRACE, METRIC, COLUMNS, SERIES_INDEX, EXEMPLAR, CRC, SOURCE,
+    OUTCOME, TRACE, SEVERITY, METRIC, COLUMNS, SERIES_INDEX, EXEMPLAR, CRC, SOURCE,
 )  # fmt: skip
 
 

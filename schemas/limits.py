@@ -25,6 +25,14 @@ VALUE_BOUND: Final = float(2**43)  # |value| must be below
 TIME_BOUND_MS: Final = 2**53  # 0 <= time_ms < bound: exact in a double
 SCHEMA_DEPTH: Final = 32  # nesting of one record
 
+LOG_RECORDS: Final = 1_024  # records in one LogBatch
+LOG_BODY_CHARS: Final = 16_384
+LOG_ATTRIBUTES: Final = 64  # of one log record
+LOG_KEY_CHARS: Final = 128
+LOG_VALUE_CHARS: Final = 4_096
+SEVERITY_CHARS: Final = 32
+SPAN_BYTES: Final = 8
+
 #: Bounds of what the decoder remembers; each cache is dropped and built again when it is full.
 KNOWN_TAILS: Final = 1 << 18  # identity tails of single events
 KNOWN_BATCH_TAILS: Final = 1 << 14

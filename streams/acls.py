@@ -85,11 +85,15 @@ def roles(application: str = "tocsin") -> dict[str, Role]:
     views = (topics.ROLLUPS, topics.SLO_STATUS, topics.ALERTS, topics.INCIDENTS, topics.NOTIFICATIONS)
     both = (topics.PARTIALS, topics.ALERTS, *states)
     reads = (topics.TELEMETRY, topics.COMMANDS)
-    writes = tuple(name for name in every if name not in (*both, *reads))
+    writes = tuple(name for name in every if name not in (*both, *reads, topics.LOGS))
     looks = Grant("group", CLI_GROUPS, (READ,), prefixed=True)
     found = (
-        Role("emitter", "a service with the client, straight to Kafka", on_topics((WRITE,), topics.TELEMETRY)),
-        Role("gateway", "`tocsin gateway`", on_topics((WRITE,), topics.TELEMETRY)),
+        Role(
+            "emitter",
+            "a service with the client, straight to Kafka",
+            on_topics((WRITE,), topics.TELEMETRY, topics.LOGS),
+        ),
+        Role("gateway", "`tocsin gateway`", on_topics((WRITE,), topics.TELEMETRY, topics.LOGS)),
         Role(
             "worker",
             "`tocsin worker`",

@@ -30,6 +30,7 @@ NOTIFICATIONS = "notifications"
 COMMANDS = "commands"
 LATE = "telemetry.late"
 DLQ = "telemetry.dlq"
+LOGS = "logs"
 STATE_PREFIX = "tocsin.state."
 GROUP = "tocsin.topics"  # asked about, so that a fresh broker makes its offsets topic
 
@@ -115,6 +116,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic(COMMANDS, "what people ask for", 90 * 24 * HOUR_MS),
     Topic(LATE, "beyond the late horizon, original bytes", 7 * 24 * HOUR_MS),
     Topic(DLQ, "unreadable, original bytes", 7 * 24 * HOUR_MS),
+    # keyed by service: its records are in order; arrival stamped by the broker, so that "since" means the same to everybody
+    Topic(LOGS, "log records and events", 7 * 24 * HOUR_MS, extra=_STAMPED),
     state("aggregate"),
     state("merge"),
     state("notify"),

@@ -13,6 +13,10 @@ import time
 import weakref
 
 from aiohttp import web
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 
 from gateway import selfmetrics
 from gateway.answers import refusal_answer
@@ -23,7 +27,7 @@ from gateway.intake import Intake
 from gateway.limits import JSON_BYTES, OTLP_BYTES
 from gateway.memory import Budget, Share
 from gateway.otlp.convert import converted
-from gateway.otlp.wire import JSON, KINDS, PROTOBUF, request_of, response, status
+from gateway.otlp.wire import JSON, KINDS, PROTOBUF, encoded, message_of, status
 from gateway.recent import Recent
 from gateway.refusal import Refusal
 
@@ -42,22 +46,17 @@ class Metrics:
 
     async def __call__(self, request: web.BaseRequest, identity: Identity) -> web.StreamResponse:
         """Full or partial success. Raises Refusal."""
-        kind = request.content_type
-        if kind not in KINDS:
-            raise Refusal(415, "content_type", f"{kind[:40]!r}; known are {PROTOBUF} and {JSON}")
-        declared = request.content_length or 0
-        self._intake.admit(identity, declared)
+        kind = kind_of(request)
         with Share(self._budget, identity.tenant) as share:
-            body = await body_of(request, share, limit=OTLP_BYTES if kind == PROTOBUF else JSON_BYTES)
-            if not declared:
-                self._intake.read(identity, len(body))
+            body = await body_in(request, kind, identity, share, self._intake)
             known = (identity.tenant, identity.name, hashlib.blake2b(body, digest_size=16).hexdigest(), 0)
             if body and known in self._recent:
                 return _answer(0, "", kind)
             share.grow(len(body))  # as objects
             turn = self._turns.setdefault(identity.tenant, asyncio.Lock())
             async with turn:  # two requests of one stream must not both count from the same last point
-                found = await converted(request_of(body, kind), identity, self._streams)
+                message = message_of(body, kind, ExportMetricsServiceRequest)
+                found = await converted(message, identity, self._streams)
                 await found.stored(self._intake, identity)
                 selfmetrics.MEMORY.set(self._budget.used)
                 self._streams.keep(found.proposed)
@@ -65,8 +64,31 @@ class Metrics:
         return _answer(found.rejected.total(), found.told(), kind)
 
 
+def kind_of(request: web.BaseRequest) -> str:
+    """Which of the two encodings. Raises Refusal."""
+    kind = request.content_type
+    if kind not in KINDS:
+        raise Refusal(415, "content_type", f"{kind[:40]!r}; known are {PROTOBUF} and {JSON}")
+    return kind
+
+
+async def body_in(request: web.BaseRequest, kind: str, identity: Identity, share: Share, intake: Intake) -> bytes:
+    """The body of a request that is within the quotas. Raises Refusal."""
+    declared = request.content_length or 0
+    intake.admit(identity, declared)
+    body = await body_of(request, share, limit=OTLP_BYTES if kind == PROTOBUF else JSON_BYTES)
+    if not declared:
+        intake.read(identity, len(body))
+    return body
+
+
 def _answer(rejected: int, message: str, kind: str) -> web.Response:
-    return web.Response(body=response(rejected, message, kind), content_type=kind)
+    """200: in full, or in part where points were rejected or there is something to say."""
+    found = ExportMetricsServiceResponse()
+    if rejected or message:
+        found.partial_success.rejected_data_points = rejected
+        found.partial_success.error_message = message
+    return web.Response(body=encoded(found, kind), content_type=kind)
 
 
 def refused(request: web.BaseRequest, refusal: Refusal) -> web.Response:

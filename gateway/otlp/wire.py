@@ -10,14 +10,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from google.protobuf import json_format
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-    ExportMetricsServiceResponse,
-)
+from google.protobuf.message import DecodeError, Message
 
 from gateway.limits import DETAIL_CHARS
 from gateway.refusal import Refusal, bad
@@ -25,6 +21,8 @@ from gateway.refusal import Refusal, bad
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 KINDS: Final = frozenset({PROTOBUF, JSON})
+
+Form = TypeVar("Form", bound=Message)
 
 #: HTTP status -> code of google.rpc.Status.
 _CODES: Final[Mapping[int, int]] = {
@@ -34,9 +32,9 @@ _UNKNOWN: Final = 2
 _IDS: Final = frozenset({"traceId", "spanId"})
 
 
-def request_of(body: bytes, kind: str) -> ExportMetricsServiceRequest:
-    """The message. Raises Refusal."""
-    found = ExportMetricsServiceRequest()
+def message_of(body: bytes, kind: str, form: type[Form]) -> Form:
+    """The message of that form. Raises Refusal."""
+    found: Form = form()
     try:
         if kind == PROTOBUF:
             found.ParseFromString(body)
@@ -46,7 +44,7 @@ def request_of(body: bytes, kind: str) -> ExportMetricsServiceRequest:
                 raise TypeError("an object is expected")
             json_format.ParseDict(plain, found, ignore_unknown_fields=True)
     except (DecodeError, json_format.ParseError, ValueError, RecursionError, TypeError, AttributeError) as error:
-        raise bad("otlp", f"not an ExportMetricsServiceRequest: {type(error).__name__}"[:DETAIL_CHARS]) from error
+        raise bad("otlp", f"not an {form.__name__}: {type(error).__name__}"[:DETAIL_CHARS]) from error
     return found
 
 
@@ -64,12 +62,8 @@ def _with_base64_ids(value: object) -> object:
     }
 
 
-def response(rejected: int, message: str, kind: str) -> bytes:
-    """An answer with 200: in full, or in part where points were rejected or there is something to say."""
-    found = ExportMetricsServiceResponse()
-    if rejected or message:
-        found.partial_success.rejected_data_points = rejected
-        found.partial_success.error_message = message
+def encoded(found: Message, kind: str) -> bytes:
+    """A message, in the content type of the request."""
     if kind == PROTOBUF:
         return bytes(found.SerializeToString())
     return str(json_format.MessageToJson(found, indent=None)).encode()

@@ -37,6 +37,13 @@ class FakeLog:
         partitions = {message.partition for message in self.topics[topic]} | {0}
         return {p: (0, sum(message.partition == p for message in self.topics[topic])) for p in sorted(partitions)}
 
+    def since(self, topic: str, time_ms: int) -> Mapping[int, int]:
+        held = self.topics.get(topic, [])
+        return {
+            p: min((m.offset for m in held if m.partition == p and m.timestamp_ms >= time_ms), default=high)
+            for p, (_, high) in self.bounds(topic).items()
+        }
+
     def read(self, topic: str, starts: Mapping[int, int], ends: Mapping[int, int] | None) -> Iterator[Message]:
         for message in self.topics[topic]:
             at = message.partition

@@ -16,7 +16,7 @@ from cli import reading
 GOLDEN = Path(__file__).parent / "golden"
 COMMANDS = (
     "", "demo", "up", "worker", "fleet", "gateway", "gateway-key", "topics", "topics list", "topics create", "topics describe", "validate", "acls", "slo", "tail",
-    "explain", "ack", "resolve", "doctor",
+    "logs", "explain", "ack", "resolve", "doctor",
 )  # fmt: skip
 
 

@@ -68,10 +68,11 @@ async def test_tasks_have_traces_of_their_own() -> None:
 
 
 def test_opentelemetrys_current_span_is_asked_where_the_host_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    context = SimpleNamespace(is_valid=True, trace_id=int(ID, 16))
+    context = SimpleNamespace(is_valid=True, trace_id=int(ID, 16), span_id=7)
     module: Any = SimpleNamespace(get_current_span=lambda: SimpleNamespace(get_span_context=lambda: context))
     monkeypatch.setitem(sys.modules, "opentelemetry.trace", module)
     assert trace.current() == bytes.fromhex(ID)
+    assert trace.here() == bytes.fromhex(ID) + bytes(7) + b"\x07"
     context.is_valid = False
     assert trace.current() is None
     module.get_current_span = None

@@ -16,7 +16,7 @@ ONE, OTHER = Identity("a", "one", prefix=""), Identity("b", "other", prefix="")
 
 
 def record(source: str = "s", measurements: int = 1, series: tuple[int, ...] = (1,)) -> Record:
-    return Record(b"x" * 10, source, "boot", 0, measurements, frozenset(), series)
+    return Record(b"x" * 10, source, "boot", 0, measurements, frozenset(), series, b"s")
 
 
 @pytest.fixture

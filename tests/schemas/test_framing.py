@@ -85,7 +85,7 @@ def test_what_is_no_schema_is_refused(text: str) -> None:
 
 
 def test_bundled_schemas_have_names_docs_and_defaults() -> None:
-    assert len(names()) == 13
+    assert len(names()) == 14
     for name in names():
         assert schema(name) is schema(name)
         for field in fields_of(schema(name).definition):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self, TypeVar
 
+    from tocsin.log_pipe import LogPipe
     from tocsin.spool import Spool
     from tocsin.stats import Stats
     from tocsin.transport import Transport
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 DEPLOY = "tocsin.deploy"  # the metric of deploy markers
 REFUSED = "tocsin.client.refused"  # measurements that were not taken, by reason
 DROPPED = "tocsin.client.dropped"  # measurements that were taken and then lost, by reason
+LOGS_REFUSED = "tocsin.client.logs_refused"  # log records, as above
+LOGS_DROPPED = "tocsin.client.logs_dropped"
 
 
 class Client:
@@ -70,6 +73,7 @@ class Client:
         kafka: Mapping[str, object] | None = None,
         spool: str | None = None,
         spool_bytes: int | None = None,
+        spool_logs_bytes: int | None = None,
         spool_age: float | None = None,
         spool_full: str | None = None,
         order: str | None = None,
@@ -122,6 +126,7 @@ class Client:
             self._spool or Memory(settled["buffer_bytes"]), settled["batch_size"], settled["buffer_bytes"],
             settled["flush_interval"], self._report_losses, self._spool.pace.outage if self._spool else _nothing,
         )  # fmt: skip
+        self._logs = self._log_pipe()
         if settled["sigterm"]:
             lifecycle.on_sigterm()
         lifecycle.join(
@@ -151,22 +156,53 @@ class Client:
         """
         return Measure(self.outcome(name, unit, **labels).observe, unit)
 
+    def event(
+        self,
+        name: str,
+        /,
+        body: str = "",
+        *,
+        severity: str | int = "info",
+        time_ms: int | None = None,
+        **attributes: object,
+    ) -> None:
+        """Record that something happened. Never raises: what cannot be taken is counted, in `log_stats`.
+
+        `severity`: trace, debug, info, warn, error, fatal, or OpenTelemetry's number. Attributes are text, numbers or
+        truths; the trace is that of the running code.
+        """
+        self._logs.put(name or "?", body, severity, time_ms, attributes)
+
+    def log(
+        self, body: str, /, *, severity: str | int = "info", time_ms: int | None = None, **attributes: object
+    ) -> None:
+        """Record a text for people; else as `event`."""
+        self._logs.put("", body, severity, time_ms, attributes)
+
     def deploy(self, **labels: object) -> None:
-        """Mark a deployment, now: one of the counter `tocsin.deploy`; version and rollout are labels. InvalidLabel."""
+        """Mark a deployment, now: one of the counter `tocsin.deploy`, and an event; version and rollout go with them.
+
+        Raises InvalidLabel.
+        """
         rollout = self._options["rollout"]
         named = {"rollout": rollout, **labels} if rollout else labels
         self.counter(DEPLOY, "{deploy}", **named).add(1, self._recorder.anchor.wall_ms())
+        if self._logs.possible:
+            self.event(DEPLOY, **named)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Send everything and wait up to `timeout` seconds for acknowledgements. True if nothing is left."""
-        return self._pump.flush(timeout)
+        deadline = monotonic() + timeout
+        return self._pump.flush(timeout) & self._logs.flush(max(0.0, deadline - monotonic()))
 
     def commit(self, timeout: float = 10.0) -> bool:
         """Wait up to `timeout` seconds until the end of this process could lose nothing that was recorded before.
 
         True if all of it lies in the spool, synced, or was acknowledged. Without a spool this is `flush`.
         """
-        return self._pump.commit(timeout) if self._spool else self._pump.flush(timeout)
+        deadline = monotonic() + timeout
+        done = self._pump.commit(timeout) if self._spool else self._pump.flush(timeout)
+        return done & self._logs.commit(max(0.0, deadline - monotonic()))
 
     def close(self, timeout: float | None = None) -> bool:
         """Stop recording, flush, stop the thread, within `timeout` seconds (by default the option `exit_deadline`).
@@ -174,19 +210,20 @@ class Client:
         True if everything was acknowledged or lies in the spool; else see stats.given_up.
         """
         if self._recorder.closed:
-            return self._given_up == 0
+            return self._given_up + self._logs.given_up == 0
         self._recorder.shut()
         timeout = self._options["exit_deadline"] if timeout is None else timeout
         deadline = monotonic() + timeout
         self._pump.stop(timeout)
         done = self._pump.flush(max(0.0, deadline - monotonic()))
         self._given_up = 0 if done else len(self._recorder.rows) + self._recorder.held
+        self._logs.close(max(0.0, deadline - monotonic()))
         self._pump.backlog.close()
         close = getattr(self._transport, "close", None)
         if close is not None:
             close()
         lifecycle.leave(self._pump)
-        return self._given_up == 0
+        return self._given_up + self._logs.given_up == 0
 
     def __enter__(self) -> Self:
         return self
@@ -207,6 +244,25 @@ class Client:
         from tocsin.stats import of
 
         return of(self._recorder, self._pump, self._series, self._spool, self._given_up)
+
+    @property
+    def log_stats(self) -> Stats:
+        """What became of every log record so far."""
+        from tocsin.stats import of
+
+        logs = self._logs
+        return of(logs.buffer, logs.pump, None, logs.spool, logs.given_up)
+
+    def _log_pipe(self) -> LogPipe:
+        from tocsin.log_pipe import MARK, LogPipe
+
+        settled, boot = self._options, os.urandom(8).hex()
+        spool = _spool({**settled, "spool_bytes": settled["spool_logs_bytes"]}, self.source, boot, MARK)
+        way = getattr(self._transport, "for_logs", None)
+        return LogPipe(
+            settled, self.source, self._resource, self._privacy, way() if way else self._transport, way is not None, boot,
+            spool, self._report_log_losses,
+        )  # fmt: skip
 
     def _encoder(self) -> Encoder:
         boot, schema_id = os.urandom(8).hex(), self._options["schema_id"]
@@ -241,19 +297,31 @@ class Client:
         return number, tally
 
     def _report_losses(self) -> None:
-        """Counts of losses since the last turn, by reason, as metrics of our own: loss is told, not only kept."""
+        """Of measurements, since the last turn."""
+        self._logs.look()
+        self._tell(REFUSED, DROPPED, "{measurement}", self._recorder.refused, self._pump.rejected, self._spool)
+
+    def _report_log_losses(self) -> None:
+        """Of log records, since the last turn."""
+        logs = self._logs
+        self._tell(LOGS_REFUSED, LOGS_DROPPED, "{record}", logs.buffer.refused, logs.pump.rejected, logs.spool)
+
+    def _tell(
+        self, refused: str, dropped: str, unit: str, told: dict[str, int], rejected: dict[str, int], spool: Spool | None
+    ) -> None:
+        """Counts of losses by reason, as metrics of our own: loss is told, not only kept."""
         if not self._options["report"]:
             return
-        losses = {(REFUSED, reason): count for reason, count in self._recorder.refused.items()}
-        if self._pump.rejected:
-            losses[DROPPED, "rejected"] = sum(self._pump.rejected.values())
-        if self._spool:
-            losses.update(((DROPPED, reason), count) for reason, count in self._spool.dropped.items())
+        losses = {(refused, reason): count for reason, count in told.copy().items()}
+        if rejected:
+            losses[dropped, "rejected"] = sum(rejected.values())
+        if spool:
+            losses.update(((dropped, reason), count) for reason, count in spool.dropped.items())
         for key, count in losses.items():
             new = count - self._reported.get(key, 0)
             if new > 0:
                 self._reported[key] = count
-                self.counter(key[0], "{measurement}", reason=key[1]).add(new)
+                self.counter(key[0], unit, reason=key[1]).add(new)
 
     def _start_afresh(self) -> None:
         """In a forked child: nothing recorded, nothing pending, a new boot id, and no thread until the first call."""
@@ -272,13 +340,13 @@ def _nothing() -> None:
     """Nobody needs to know of an outage."""
 
 
-def _spool(settled: Mapping[str, Any], source: str, boot: str) -> Spool | None:
+def _spool(settled: Mapping[str, Any], source: str, boot: str, mark: str = "") -> Spool | None:
     """The spool, when a folder was named and there is something to keep. Raises InvalidOption."""
     if not settled["spool"] or settled["disabled"]:
         return None
     from tocsin.spool import opened
 
-    return opened(settled, source, boot)
+    return opened(settled, source, boot, mark)
 
 
 class _Nowhere:

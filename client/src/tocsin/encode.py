@@ -79,8 +79,8 @@ class Encoder:
     """Makes batches for one (source, boot). Not thread-safe: the pump owns it. `tail`: the resource, encoded."""
 
     def __init__(self, source: str, boot: str, tail: bytes, schema_id: int | None, anchor: clock.Anchor) -> None:
-        self.source = source
         self.boot = boot
+        self.key = source.encode()  # one source's batches are in order
         self.anchor = anchor
         self._resource = tail
         prefix = PREFIX if schema_id is None else b"\x00" + schema_id.to_bytes(4, "big")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tocsin.errors import Full, InvalidOption, Rejected
 from tocsin.security import Security
-from tocsin.transport import OnResult
+from tocsin.transport import OnResult, Transport
 
 if TYPE_CHECKING:
     from confluent_kafka import Message, Producer
@@ -28,6 +28,7 @@ DEFAULTS: Mapping[str, Any] = {
     "reconnect.backoff.max.ms": 2_000,
     "log.connection.close": False,
 }
+LOGS_TOPIC = "logs"
 #: librdkafka error names after which the same record can never succeed.
 HOPELESS = frozenset({"MSG_SIZE_TOO_LARGE", "INVALID_MSG", "INVALID_RECORD", "_INVALID_ARG", "_BAD_MSG"})
 
@@ -110,7 +111,11 @@ class KafkaTransport:
         self._producer = None
         return True
 
-    def send(self, key: bytes, value: bytes, on_result: OnResult) -> None:
+    def for_logs(self) -> Transport:
+        """The same producer, to the topic of logs."""
+        return _LogsOf(self)
+
+    def send(self, key: bytes, value: bytes, on_result: OnResult, topic: str = "") -> None:
         """Hand one record to librdkafka. Raises Full while its queue is full, Rejected for a record it never takes."""
         if self._over and self._producer is not None and not self._afresh(self._producer):
             raise Full("the producer is being replaced")
@@ -124,7 +129,7 @@ class KafkaTransport:
             on_result(None if error is None else as_exception(error))
 
         try:
-            producer.produce(self.topic, value, key, on_delivery=delivered)
+            producer.produce(topic or self.topic, value, key, on_delivery=delivered)
         except BufferError as error:
             producer.poll(0)
             raise Full("the producer's queue is full") from error
@@ -146,6 +151,21 @@ class KafkaTransport:
         if self._producer is not None:
             _inherited.append(self._producer)
             self._producer = None
+
+
+class _LogsOf:
+    """A transport's other topic. Its parent is closed, and told of a fork, by itself."""
+
+    def __init__(self, parent: KafkaTransport) -> None:
+        self._parent = parent
+
+    def send(self, key: bytes, value: bytes, on_result: OnResult) -> None:
+        """See KafkaTransport."""
+        self._parent.send(key, value, on_result, LOGS_TOPIC)
+
+    def flush(self, timeout: float) -> int:
+        """See KafkaTransport."""
+        return self._parent.flush(timeout)
 
 
 def as_exception(error: Any) -> Exception:

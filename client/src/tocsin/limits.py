@@ -20,6 +20,11 @@ VALUE_BOUND = float(2**43)  # |value| must be below
 TIME_BOUND_MS = 2**53  # 0 <= time_ms < bound
 DELTA_BOUND_MS = 2**32 - 1  # largest distance in time within one batch
 TRACE_BYTES = 16
+LOG_BODY_CHARS = 8_192  # a longer text is cut; a record of all that is allowed stays below RECORD_BYTES
+LOG_ATTRIBUTES = 32
+LOG_VALUE_CHARS = 1_024
+LOG_BATCH_RECORDS = 1_024  # records in one LogBatch
+LOG_BATCH_BYTES = 524_288  # of them; one more may go beyond it
 LONG_BYTES = 10  # the longest number in Avro
 
 # Bounds of what the client keeps in the host's memory.
@@ -27,11 +32,16 @@ BUFFER_MEASUREMENTS = 100_000  # waiting or sent and not yet acknowledged
 BUFFER_BYTES = 16 * 1_048_576  # encoded and not yet acknowledged
 MAX_SERIES = 2_000  # distinct series of one client; the rest folds into the overflow series
 STICKY_SERIES = 128  # a batch's series table is reused, unchanged, up to this size: the decoder knows its bytes
+LOG_BUFFER_RECORDS = 10_000  # log records waiting or sent and not yet acknowledged
+LOG_BUFFER_BYTES = 4 * 1_048_576  # of those that wait
+LOG_HELD_BYTES = 8 * 1_048_576  # in batches, not yet acknowledged
+LOG_WAKE_AT = 512  # records that wait before the pump is woken
 
 # Bounds of the spool.
 SEGMENT_BYTES = 4 * 1_048_576  # of one file
 GROUP_BYTES = 4 * 1_048_576  # encoded batches that are written before one sync
 SPOOL_BYTES = 256 * 1_048_576  # on the disk, what earlier runs left included
+SPOOL_LOGS_BYTES = 64 * 1_048_576  # on the disk beside it, log records
 SPOOL_BYTES_MIN = 16 * 1_048_576
 SPOOL_AGE = 7 * 86_400.0  # seconds; older batches are dropped
 CLOCK_WAS_SET_MS = 1_577_836_800_000  # 2020: a wall clock before it was never set, and says nothing about age

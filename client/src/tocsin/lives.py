@@ -66,12 +66,15 @@ def _lock(path: str) -> int | None:
 
 
 class Lives:
-    """All folders of one source under `root`, which is made when it is absent. Raises InvalidOption."""
+    """All folders of one source under `root`, which is made when it is absent. Raises InvalidOption.
 
-    def __init__(self, root: str, source: str, disk: Disk) -> None:
+    `mark`: begins the names of folders that hold something else than measurements.
+    """
+
+    def __init__(self, root: str, source: str, disk: Disk, mark: str = "") -> None:
         self.root = os.path.abspath(root)
         self.disk = disk
-        self.prefix = f"{crc32(source.encode()):08x}-"
+        self.prefix = f"{mark}{crc32(source.encode()):08x}-"
         try:
             import fcntl  # noqa: F401
         except ImportError as error:
@@ -113,6 +116,12 @@ class Lives:
                 if lock is not None:
                     lives.append(Life(path, lock, own=False))
         return lives
+
+    def left_behind(self) -> bool:
+        """Whether there is a folder of this source at all, be its owner gone or not."""
+        with contextlib.suppress(OSError):
+            return any(name.startswith(self.prefix) for name in os.listdir(self.root))
+        return False
 
     def _sweep(self, path: str) -> None:
         """Remove a folder that was never ready. Its maker, if it is still at it, makes it anew."""

@@ -93,6 +93,7 @@ TABLE: dict[str, tuple[tuple[Any, Any, str], object]] = {
     "exit_deadline": (number(0.0, 60.0), limits.EXIT_DEADLINE),
     "spool": (text(), ""),
     "spool_bytes": (number(limits.SPOOL_BYTES_MIN, 2**50), limits.SPOOL_BYTES),
+    "spool_logs_bytes": (number(limits.SPOOL_BYTES_MIN, 2**50), limits.SPOOL_LOGS_BYTES),
     "spool_age": (number(1.0, 10_000 * 86_400.0), limits.SPOOL_AGE),
     "spool_full": (text("refuse", "drop_oldest"), "refuse"),
     "order": (text("oldest_first", "newest_first"), "oldest_first"),

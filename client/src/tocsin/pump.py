@@ -14,14 +14,25 @@ from threading import Lock, Thread
 from time import monotonic, sleep
 
 from tocsin import limits, names
-from tocsin.encode import Batch, Encoder
+from tocsin.buffer import Buffer
+from tocsin.encode import Batch
 from tocsin.errors import Full, Rejected
-from tocsin.recorder import Recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Protocol
+
     from tocsin.backlog import Backlog
     from tocsin.transport import OnResult, Transport
+
+    class Encodes(Protocol):
+        """What makes batches of rows. `key` decides their partition."""
+
+        boot: str
+        key: bytes
+
+        def encode(self, rows: Sequence[Any], definitions: Sequence[names.Definition]) -> list[Batch]:
+            """Batches, in order, each with the next sequence."""
 
 
 class Pump:
@@ -29,9 +40,9 @@ class Pump:
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: Buffer,
         definitions: Sequence[names.Definition],
-        encoder: Encoder,
+        encoder: Encodes,
         transport: Transport,
         backlog: Backlog,
         batch_size: int,
@@ -51,10 +62,10 @@ class Pump:
         self.on_outage = on_outage
         self.reset(encoder)
 
-    def reset(self, encoder: Encoder) -> None:
+    def reset(self, encoder: Encodes) -> None:
         """As after construction; also in a forked child, where the parent's batches are the parent's business."""
         self.encoder = encoder
-        self.key = encoder.source.encode()
+        self.key = encoder.key
         self.lock = Lock()
         self.results: SimpleQueue[tuple[Batch, Exception | None]] = SimpleQueue()
         self.again: list[Batch] = []  # to be sent once more, in the order in which they were sent first

@@ -1,6 +1,6 @@
 """Recorder: what instruments write into and the pump takes from; the hot path of the client.
 
-What: a bounded list of rows, a running sum per counter, and counts of what was refused. Why: a recording call must
+What: the bounded list of rows, a running sum per counter, and why a value is refused. Why: a recording call must
 cost well under a microsecond, must not lock, log, allocate a thread or raise, and must be safe from signal handlers
 and finalisers; so a row is one `list.append`, which is atomic. Instruments append by themselves while `soon` allows it. It refuses a measurement when the buffer is full (the
 newest one: what was accepted stays in order), and counts each refusal by reason.
@@ -8,20 +8,16 @@ newest one: what was accepted stays in order), and counts each refusal by reason
 
 from __future__ import annotations
 
-from _queue import SimpleQueue
-from collections.abc import Callable
 from math import isnan
-from threading import RLock
 
 from tocsin import limits
-from tocsin.clock import Anchor
+from tocsin.buffer import Buffer
 
 #: series number, time_ms, value, outcome (0 bad, 1 good, 2 none), trace id or b""
 Row = tuple[int, int, float, int, bytes]
 
 BAD, GOOD, NO_OUTCOME = 0, 1, 2
 FOLD = 1_000  # amounts of a counter that are kept before they are added up
-NO_ROOM = -1  # below every length: sends each call down the slow path
 
 _BOUND = limits.VALUE_BOUND
 _TIME_BOUND = limits.TIME_BOUND_MS
@@ -43,51 +39,15 @@ class Tally:
         self.pending = 0.0
 
 
-class Recorder:
-    """Rows waiting to be sent, and the counters' sums. `room` is how many rows may wait; 0: not started or closed.
+class Recorder(Buffer):
+    """Rows of measurements, and the counters' sums."""
 
-    `soon` is where the fast path of an instrument ends: at the next wake-up of the pump, or where there is no room.
-    """
-
-    __slots__ = (
-        "anchor",
-        "capacity",
-        "closed",
-        "held",
-        "lock",
-        "muted",
-        "recorded",
-        "refused",
-        "room",
-        "rows",
-        "soon",
-        "start",
-        "tallies",
-        "wake_at",
-        "wakeups",
-    )  # fmt: skip
-
-    def __init__(self, capacity: int, wake_at: int, start: Callable[[], None], muted: bool = False) -> None:
-        self.capacity = capacity
-        self.wake_at = wake_at
-        self.start = start
-        self.closed = False
-        self.muted = muted
-        self.anchor = Anchor()
-        self.rows: list[Row] = []
-        self.refused: dict[str, int] = {}
-        self.reset()
+    __slots__ = ("tallies",)
+    rows: list[Row]
 
     def reset(self) -> None:
-        """As after construction; also in a forked child. The list of rows stays the one that instruments know."""
-        self.rows.clear()
-        self.lock = RLock()
-        self.wakeups: SimpleQueue[None] = SimpleQueue()
-        self.held = 0
-        self.recorded = 0
-        self.refused = {}
-        self.room = 0
-        self.soon = NO_ROOM
+        """As after construction; also in a forked child."""
+        super().reset()
         self.tallies: list[Tally] = getattr(self, "tallies", [])
         for tally in self.tallies:
             tally.amounts.clear()
@@ -163,49 +123,6 @@ class Recorder:
         if raw:
             self.refuse("trace")
         return b""
-
-    def make_room(self) -> bool:
-        """The slow path of a full, closed or not yet started recorder: True if there is room now."""
-        if self.muted:
-            return False
-        if self.closed:
-            self.refuse("closed")
-            return False
-        if self.room == 0:
-            self.start()
-        if len(self.rows) < self.room:
-            return True
-        self.refuse("full")
-        return False
-
-    def shut(self) -> None:
-        """Take nothing from now on."""
-        self.closed = True
-        self.room, self.soon = 0, NO_ROOM
-
-    def refuse(self, reason: str) -> None:
-        """Count a measurement that was not taken."""
-        with self.lock:
-            self.refused[reason] = self.refused.get(reason, 0) + 1
-
-    def settle(self, delivered_or_given_up: int) -> None:
-        """So many measurements are no longer held: make their room usable again."""
-        self.held -= delivered_or_given_up
-        self._set_room()
-
-    def take(self, most: int) -> list[Row]:
-        """Remove and return the oldest rows. Only the pump calls this; both list operations are atomic."""
-        rows = self.rows[:most]
-        del self.rows[: len(rows)]
-        self.held += len(rows)
-        self.recorded += len(rows)
-        self._set_room()
-        return rows
-
-    def _set_room(self) -> None:
-        """0 sends every call down the slow path; a full buffer is -1, since counters need no row to go on."""
-        self.room = 0 if self.closed else (self.capacity - self.held or -1)
-        self.soon = min(self.room, self.wake_at - 1) if self.room > 0 else NO_ROOM
 
     def close_tallies(self) -> None:
         """Turn the counters' pending sums into rows, timed now."""

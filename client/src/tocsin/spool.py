@@ -333,12 +333,12 @@ class Spool:
         return (clock.wall_ms() - entry.created_wall) / 1000
 
 
-def opened(settled: Mapping[str, Any], source: str, boot: str) -> Spool:
-    """A client's spool, out of its options. Raises InvalidOption."""
+def opened(settled: Mapping[str, Any], source: str, boot: str, mark: str = "") -> Spool:
+    """A client's spool, out of its options. `mark`: see Lives. Raises InvalidOption."""
     from random import SystemRandom
 
     pace = Pace(settled["catch_up_rate"], settled["catch_up_jitter"], SystemRandom().random)
-    lives = Lives(settled["spool"], source, Disk())
+    lives = Lives(settled["spool"], source, Disk(), mark)
     return Spool(
         lives, boot, settled["spool_bytes"], settled["spool_age"], settled["spool_full"], settled["order"], pace
     )

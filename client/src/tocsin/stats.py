@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from tocsin.buffer import Buffer
     from tocsin.pump import Pump
-    from tocsin.recorder import Recorder
     from tocsin.series import SeriesTable
     from tocsin.spool import Spool
 
 
 class Stats(NamedTuple):
-    """Counts of measurements since the client (in this process) began, unless said otherwise.
+    """Counts of measurements, or of log records, since the client (in this process) began, unless said otherwise.
 
     recorded + recovered = delivered + rejected + dropped + given_up + buffered + in_flight + spooled, at any quiet
     moment. Amounts added to a counter without a time count as one measurement a flush.
@@ -43,7 +43,7 @@ class Stats(NamedTuple):
     trouble: str  # what the spool's disk said last, or the destination, while it does not take what it is given
 
 
-def of(recorder: Recorder, pump: Pump, series: SeriesTable, spool: Spool | None, given_up: int) -> Stats:
+def of(recorder: Buffer, pump: Pump, series: SeriesTable | None, spool: Spool | None, given_up: int) -> Stats:
     """The counts as they stand."""
     buffered = len(recorder.rows)
     return Stats(
@@ -57,8 +57,8 @@ def of(recorder: Recorder, pump: Pump, series: SeriesTable, spool: Spool | None,
         in_flight_bytes=pump.sent_bytes,
         batches=pump.batches,
         retries=pump.retries,
-        series=len(series.definitions),
-        folded=series.folded,
+        series=len(series.definitions) if series else 0,
+        folded=series.folded if series else 0,
         spooled=spool.rows if spool else 0,
         spool_bytes=spool.held_bytes if spool else 0,
         syncs=spool.syncs if spool else 0,

@@ -18,11 +18,19 @@ if TYPE_CHECKING:
 NOWHERE = b""
 _HEX = frozenset("0123456789abcdef")
 
+TRACE_BYTES, SPAN_BYTES = 16, 8
+
+#: Trace id and span id, one after the other.
 _set: ContextVar[bytes] = ContextVar("tocsin_trace", default=NOWHERE)
 
 
 def from_traceparent(header: str | bytes | None) -> bytes:
-    """The trace id in a `traceparent` header, 16 bytes; empty when there is none that is valid.
+    """The trace id in a `traceparent` header, 16 bytes; empty when there is none that is valid."""
+    return place(header)[:TRACE_BYTES]
+
+
+def place(header: str | bytes | None) -> bytes:
+    """Trace id and span id in a `traceparent` header, 24 bytes; empty when there is none that is valid.
 
     Versions to come may append fields; version ff and an id of zeros are invalid.
     """
@@ -38,22 +46,29 @@ def from_traceparent(header: str | bytes | None) -> bytes:
     version, trace, span = parts[:3]
     if version == "ff" or (version == "00" and len(parts) > 4) or not trace.strip("0") or not span.strip("0"):
         return NOWHERE
-    return bytes.fromhex(trace)
+    return bytes.fromhex(trace + span)
 
 
 def current() -> bytes | None:
     """The trace id of the running code, 16 bytes, or None. Never raises."""
+    return here()[:TRACE_BYTES] or None
+
+
+def here() -> bytes:
+    """Trace id and span id of the running code, 24 bytes; empty when there are none. Never raises."""
     own = _set.get()
     if own:
         return own
     module: Any = sys.modules.get("opentelemetry.trace")
     if module is None:
-        return None
+        return NOWHERE
     try:
         context = module.get_current_span().get_span_context()
-        return int(context.trace_id).to_bytes(16, "big") if context.is_valid else None
+        if not context.is_valid:
+            return NOWHERE
+        return int(context.trace_id).to_bytes(TRACE_BYTES, "big") + int(context.span_id).to_bytes(SPAN_BYTES, "big")
     except Exception:  # noqa: BLE001 - another's code: the host must not notice
-        return None
+        return NOWHERE
 
 
 class _Within:
@@ -71,4 +86,4 @@ class _Within:
 
 def within_trace(traceparent: str | bytes | None) -> AbstractContextManager[None]:
     """A block whose measurements belong to the trace of that header; an invalid header sets none."""
-    return _Within(from_traceparent(traceparent))
+    return _Within(place(traceparent))

@@ -18,7 +18,8 @@ class Transport(Protocol):
     """A destination. `send` may raise `Full` (offer it again later) or `Rejected`; it must not block.
 
     The result may be given from any thread, and from inside `send` or `flush`. A transport may have `after_fork()`,
-    called in a forked child before anything else, and `close()`.
+    called in a forked child before anything else, `close()`, and `for_logs()`: the transport for log records, which may be
+    itself. Without it no log records are taken.
     """
 
     def send(self, key: bytes, value: bytes, on_result: OnResult) -> None:
@@ -29,11 +30,17 @@ class Transport(Protocol):
 
 
 class MemoryTransport:
-    """Keeps each record; answers success at once, or `answer` when that is set."""
+    """Keeps each record; answers success at once, or `answer` when that is set. `logs` keeps those of the log."""
 
     def __init__(self) -> None:
         self.records: list[tuple[bytes, bytes]] = []
         self.answer: Exception | None = None
+        self.logs: MemoryTransport | None = None
+
+    def for_logs(self) -> MemoryTransport:
+        """Another one."""
+        self.logs = MemoryTransport()
+        return self.logs
 
     def send(self, key: bytes, value: bytes, on_result: OnResult) -> None:
         """Keep the record and report on it."""

@@ -24,7 +24,7 @@ from gateway.intake import Intake
 from gateway.memory import Budget
 from gateway.otlp.convert import converted
 from gateway.otlp.route import PATH, Metrics, refused
-from gateway.otlp.wire import JSON, PROTOBUF, request_of, status
+from gateway.otlp.wire import JSON, PROTOBUF, message_of, status
 from gateway.refusal import Refusal, busy
 from gateway.verdicts import read
 from schemas.records import MeasureKind
@@ -231,7 +231,7 @@ def test_hostile_bytes(noise):
     good = found.SerializeToString()
     for body, kind in ((noise, PROTOBUF), (good[: len(noise)] + noise, PROTOBUF), (noise, JSON)):
         try:
-            message = request_of(body, kind)
+            message = message_of(body, kind, ExportMetricsServiceRequest)
         except Refusal:
             continue
         asyncio.run(converted(message, ANYBODY, Streams(0)))

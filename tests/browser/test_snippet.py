@@ -1,0 +1,169 @@
+"""The page's script in a real Chromium, to a real gateway and broker: what the page did is what arrives, once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from gateway.keys import made
+from gateway.script import Script
+from gateway.server import Gateway, running
+from gateway.verdicts import are_logs, read
+from schemas.logs import LOGS, LogRecord, read_logs
+from tests.gateway.making import send, settings, until
+from tests.gateway.test_server import ready, stored
+from tests.streams.broker import make_topic
+
+PAGE = """<!doctype html><title>shop</title>
+<script src="{gateway}/tocsin.js" data-key="{key}" data-service="shop" data-version="7" data-route="/cart"></script>
+<h1>cart</h1>"""
+
+
+class Plant:
+    """A gateway, a page of another origin, and what lies in the topics."""
+
+    def __init__(self, gateway: Gateway, bootstrap: str, topics: tuple[str, str], page: str) -> None:
+        self.gateway, self.page = gateway, page
+        self._bootstrap, self._topics = bootstrap, topics
+
+    def _records(self) -> list[bytes]:
+        """Each once: a repeat has the same producer and number."""
+        return [value for topic in self._topics for _, _, value, _ in stored(self._bootstrap, topic, 1)]
+
+    async def sums(self) -> dict[str, tuple[int, float]]:
+        """(measurements, sum) by metric, as a worker counts: each producer's batch once."""
+        found: dict[str, tuple[int, float]] = {}
+        seen = set()
+        for value in await asyncio.to_thread(self._records):
+            if are_logs(value):
+                continue
+            row = read(value)
+            if (row.producer, row.sequence) in seen:
+                continue
+            seen.add((row.producer, row.sequence))
+            for series, number in zip(row.series, row.value, strict=True):
+                metric = row.definitions[int(series)].metric
+                assert row.definitions[int(series)].labels == {"service": "shop", "version": "7", "route": "/cart"}
+                count, total = found.get(metric, (0, 0.0))
+                found[metric] = (count + 1, total + float(number))
+        return found
+
+    async def errors(self) -> list[LogRecord]:
+        found = {}
+        for value in await asyncio.to_thread(self._records):
+            if are_logs(value):
+                batch = read_logs(LOGS, value, 10)
+                found[batch.source, batch.boot, batch.sequence] = batch.records
+        return [record for records in found.values() for record in records]
+
+    async def counted(self, metric: str) -> float:
+        return (await self.sums()).get(metric, (0, 0.0))[1]
+
+
+@pytest.fixture
+async def plant(bootstrap, unique, tmp_path: Path) -> AsyncIterator[Plant]:
+    topics = make_topic(bootstrap, unique("pages"), 1), make_topic(bootstrap, unique("logs"), 1)
+    site = web.Application()
+    runner = web.AppRunner(site)
+    key = made("shop-web")
+    text = {"page": ""}
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=text["page"], content_type="text/html")
+
+    site.router.add_get("/{path:.*}", page)
+    await runner.setup()
+    tcp = web.TCPSite(runner, "127.0.0.1", 0)
+    await tcp.start()
+    port = runner.addresses[0][1]
+    origin = f"http://127.0.0.1:{port}"
+    keys = tmp_path / "keys.yaml"
+    entry = {"id": "shop-web", "hash": key.hash, "tenant": "shop", "prefix": "shop-", "origins": [origin]}
+    keys.write_text(json.dumps({"keys": [entry]}), encoding="utf-8")
+    async with running(settings(topic=topics[0], logs_topic=topics[1], keys_path=keys), bootstrap) as gateway:
+        await ready(gateway)
+        await until(lambda: not gateway.logs.away)
+        text["page"] = PAGE.format(gateway=gateway.url, key=key.text)
+        yield Plant(gateway, bootstrap, topics, origin + "/cart/index.html?person=s3cret")
+    await runner.cleanup()
+
+
+async def test_loads_and_errors_of_a_page_of_another_origin(plant: Plant, chromium):
+    page = await chromium.new_page()
+    await page.goto(plant.page)
+    for number in range(25):
+        await page.evaluate(f"() => setTimeout(() => {{ throw new RangeError('s3cret {number}') }})")
+    await page.evaluate("() => { Promise.reject('s3cret') }")
+    await page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some(e => e.name.includes('/v1/'))", timeout=20_000
+    )
+    await page.close(run_before_unload=False)
+    await until(lambda: _is(plant, "page.errors", 26))
+    sums = await plant.sums()
+    assert sums["page.views"] == (1, 1.0)
+    assert sums["page.load"][0] == sums["page.first_byte"][0] == 1
+    assert 0 < sums["page.first_byte"][1] <= sums["page.load"][1] < 60_000
+    errors = await plant.errors()
+    assert len(errors) == 20, "counted all of them, told twenty"
+    assert {error.attributes["type"] for error in errors} <= {"RangeError", "string"}
+    assert {(error.severity, error.event, error.body) for error in errors} == {(17, "page.error", "")}
+    assert {error.attributes["path"] for error in errors} == {"/cart/index.html"}
+    assert "s3cret" not in str(errors)
+
+
+async def test_a_tab_that_is_closed_at_once(plant: Plant, chromium):
+    context = await chromium.new_context()
+    for _ in range(3):
+        page = await context.new_page()
+        await page.goto(plant.page, wait_until="commit")
+        await page.wait_for_selector("h1")
+        await page.close(run_before_unload=False)
+    await until(lambda: _is(plant, "page.views", 3))
+    await context.close()
+
+
+async def test_offline_and_online_again(plant: Plant, chromium):
+    context = await chromium.new_context()
+    page = await context.new_page()
+    await page.goto(plant.page)
+    await context.set_offline(True)
+    await page.evaluate("() => setTimeout(() => { throw new TypeError('x') })")
+    failed = page.wait_for_event("requestfailed", timeout=30_000)
+    await failed
+    assert await plant.counted("page.errors") == 0
+    await context.set_offline(False)
+    await until(lambda: _is(plant, "page.errors", 1))
+    await page.close()
+    assert (await plant.sums())["page.views"] == (1, 1.0), "nothing twice"
+    await context.close()
+
+
+async def test_a_page_of_an_origin_that_the_key_is_not_for(plant: Plant, chromium):
+    page = await chromium.new_page()
+    refused = page.wait_for_event("response", lambda got: "/v1/telemetry" in got.url, timeout=30_000)
+    with contextlib.suppress(Exception):
+        await page.goto(plant.page.replace("127.0.0.1", "localhost"))
+    assert (await refused).status == 403
+    assert await plant.sums() == {}
+
+
+async def test_the_script_is_small_and_kept_by_browsers(plant: Plant):
+    url = f"{plant.gateway.url}/tocsin.js"
+    first = await send(url, None, method="GET")
+    assert (first.status, first.headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
+    assert first.body == Script().body
+    assert "max-age" in first.headers["Cache-Control"]
+    again = await send(url, None, method="GET", **{"If-None-Match": first.headers["ETag"]})
+    assert (again.status, again.body) == (304, b"")
+
+
+async def _is(plant: Plant, metric: str, wanted: float) -> bool:
+    found = await plant.counted(metric)
+    assert found <= wanted, f"{metric} counted twice"
+    return found == wanted
