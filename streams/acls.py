@@ -42,6 +42,7 @@ ABSENT: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID
 #: Groups of the commands that only look, and topics of `tocsin doctor`'s probe.
 CLI_GROUPS: Final = "tocsin-cli-"
 PROBE_TOPICS: Final = "tocsin.doctor."
+FLEET_NAMESPACE: Final = "tesla_telemetry"  # of fleet-telemetry's topics, by default
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,6 +104,16 @@ def roles(application: str = "tocsin") -> dict[str, Role]:
                 *on_topics((WRITE, DESCRIBE_CONFIGS), *writes),
                 Grant("group", application, (READ,)),
                 Grant("group", f"{application}.state.", (READ,), prefixed=True),
+            ),
+        ),
+        Role(
+            "fleet",
+            f"`tocsin fleet`, of the namespace {FLEET_NAMESPACE}",
+            (
+                *on_topics((WRITE,), topics.TELEMETRY, topics.DLQ),
+                Grant("topic", f"{FLEET_NAMESPACE}_", (READ,), prefixed=True),
+                Grant("topic", f"{topics.STATE_PREFIX}fleet-", (READ, WRITE, CREATE), prefixed=True),
+                Grant("group", f"{application}.fleet", (READ,), prefixed=True),
             ),
         ),
         Role(

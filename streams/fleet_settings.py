@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from access import environment
 from fleet.adapter import Kind
 from fleet.identity import Naming
+from streams.acls import FLEET_NAMESPACE
 from streams.settings import PREFIX, Settings
 
 FLEET_PREFIX = f"{PREFIX}FLEET_"
@@ -27,7 +28,7 @@ class FleetSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=FLEET_PREFIX, frozen=True, extra="ignore")
 
-    namespace: str = Field("tesla_telemetry", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    namespace: str = Field(FLEET_NAMESPACE, pattern=r"^[A-Za-z0-9._-]{1,64}$")
     mapping_path: pathlib.Path | None = None
     vin: Literal["hash", "plain"] = "hash"
     vin_secret: SecretStr = SecretStr("")
