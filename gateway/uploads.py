@@ -19,7 +19,7 @@ from typing import Final
 
 from aiohttp import ClientError, web
 
-from gateway.answers import as_json
+from gateway.answers import as_json, put_off
 from gateway.identity import Identity
 from gateway.intake import Intake
 from gateway.limits import (
@@ -164,8 +164,7 @@ class Uploads:
             verdicts = await self._intake.take(identity, records)
             for record, verdict in zip(records, verdicts, strict=True):
                 if verdict.status == RETRY:
-                    status = 429 if verdict.reason == "quota" else 503
-                    raise Refusal(status, verdict.reason, verdict.detail, verdict.retry_after_s)
+                    raise put_off([verdict])
                 size = LENGTH_BYTES + len(record)
                 upload.offset += size
                 del held[:size]
