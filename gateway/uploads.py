@@ -149,7 +149,7 @@ class Uploads:
                         await self._accept(held, identity, upload)
         except TimeoutError:
             raise Refusal(408, "slow", f"an append may take {APPEND_S:.0f} s; go on from the offset", 1) from None
-        except (web.RequestPayloadError, ClientError) as error:
+        except (web.RequestPayloadError, ClientError, ConnectionError) as error:
             with contextlib.suppress(Refusal):  # nobody is there to be told
                 await self._accept(held, identity, upload)
             raise ConnectionResetError from error
