@@ -73,7 +73,7 @@ class Run:
 
 
 class Gateway:
-    """A gateway process with its defaults. Raises RuntimeError, TimeoutError."""
+    """A gateway process with its defaults."""
 
     def __init__(self, rig: Rig) -> None:
         self.bootstrap = rig.bootstrap
@@ -88,6 +88,10 @@ class Gateway:
                 stdout=out,
                 stderr=out,
             )
+        self.url = self.health_url = ""
+
+    def found_broker(self) -> None:
+        """Wait until it is ready. Raises RuntimeError, TimeoutError."""
         await_that(lambda: self._said("broker_there") is not None, "the gateway finds its broker")
         where = self._said("gateway_listens") or {}
         self.url, self.health_url = str(where["url"]), str(where["health"])
@@ -143,6 +147,7 @@ def gateway(rig: Rig) -> Iterator[Gateway]:
     """A gateway that has found the broker; drained at the end. Raises WrongOutcome where it does not end well."""
     process = Gateway(rig)
     try:
+        process.found_broker()
         yield process
         process.process.send_signal(signal.SIGTERM)
         if process.process.wait(END_S):

@@ -23,6 +23,12 @@ def as_json(status: int, value: object) -> web.Response:
     )
 
 
+def put_off(later: Sequence[Verdict]) -> Refusal:
+    """Where nothing else was to be done than what these verdicts put off: 429 or 503, for the longest of their times."""
+    wait = max(verdict.retry_after_s for verdict in later)
+    return Refusal(429 if later[0].reason == QUOTA else 503, later[0].reason, later[0].detail, wait)
+
+
 def verdicts_answer(verdicts: Sequence[Verdict]) -> web.Response:
     """200: how many were stored, rejected and put off, and the verdict of each record in the order of the body.
 
@@ -33,7 +39,7 @@ def verdicts_answer(verdicts: Sequence[Verdict]) -> web.Response:
     later = [verdict for verdict in verdicts if verdict.status == RETRY]
     wait = max((verdict.retry_after_s for verdict in later), default=0)
     if later and len(later) == len(verdicts):
-        raise Refusal(429 if later[0].reason == QUOTA else 503, later[0].reason, later[0].detail, wait)
+        raise put_off(later)
     no = sum(verdict.status == REJECTED for verdict in verdicts)
     plain = [verdict.plain() for verdict in verdicts]
     waiting = sum(verdict.status == SPOOLED for verdict in verdicts)

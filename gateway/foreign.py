@@ -11,10 +11,10 @@ import collections
 import dataclasses
 from collections.abc import Hashable, Mapping
 
+from gateway.answers import put_off
 from gateway.cumulative import Point
 from gateway.identity import Identity
 from gateway.intake import Intake
-from gateway.refusal import Refusal
 from gateway.rows import Framed, Series
 from gateway.verdicts import REJECTED, RETRY
 from schemas import limits
@@ -59,8 +59,7 @@ class Gathered:
         verdicts = await intake.take(identity, [one.value for one in self.framed])
         later = [verdict for verdict in verdicts if verdict.status == RETRY]
         if later and len(later) == len(verdicts):
-            wait = max(verdict.retry_after_s for verdict in later)
-            raise Refusal(429 if later[0].reason == "quota" else 503, later[0].reason, later[0].detail, wait)
+            raise put_off(later)
         for one, verdict in zip(self.framed, verdicts, strict=True):
             if verdict.status in (REJECTED, RETRY):
                 self.rejected[f"{verdict.reason}: {verdict.detail}"] += max(one.points, 1)

@@ -1,7 +1,7 @@
 """Health: `/livez`, `/readyz`, `/metrics`, on an address of their own.
 
-What: live, the event loop answers; ready, a broker or room in the spool is there and nobody has asked us to end. Why: a balancer must take
-a gateway out that would refuse everything, and nothing must restart it for that. It refuses to stand on the public
+What: live, the event loop answers; ready, a broker or room in the spool is there and nobody has asked us to end. Why: a
+balancer must take a gateway out that would refuse everything, and nothing must restart it for that. It refuses to stand on the public
 port: metrics tell strangers more than they need.
 """
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from aiohttp import ClientError, web
 
-from gateway.answers import as_json
+from gateway.answers import as_json, put_off
 from gateway.identity import Identity
 from gateway.intake import Intake
 from gateway.limits import (
@@ -149,7 +149,7 @@ class Uploads:
                         await self._accept(held, identity, upload)
         except TimeoutError:
             raise Refusal(408, "slow", f"an append may take {APPEND_S:.0f} s; go on from the offset", 1) from None
-        except (web.RequestPayloadError, ClientError) as error:
+        except (web.RequestPayloadError, ClientError, ConnectionError) as error:
             with contextlib.suppress(Refusal):  # nobody is there to be told
                 await self._accept(held, identity, upload)
             raise ConnectionResetError from error
@@ -164,8 +164,7 @@ class Uploads:
             verdicts = await self._intake.take(identity, records)
             for record, verdict in zip(records, verdicts, strict=True):
                 if verdict.status == RETRY:
-                    status = 429 if verdict.reason == "quota" else 503
-                    raise Refusal(status, verdict.reason, verdict.detail, verdict.retry_after_s)
+                    raise put_off([verdict])
                 size = LENGTH_BYTES + len(record)
                 upload.offset += size
                 del held[:size]

@@ -16,7 +16,7 @@ from gateway.memory import Budget
 from gateway.parts import joined
 from gateway.quotas import Quotas, Rates
 from gateway.refusal import busy
-from gateway.uploads import APPEND, EACH, PATH, Uploads
+from gateway.uploads import APPEND, EACH, PATH, Upload, Uploads
 from tests.gateway.making import batch, listening, send, until
 from tests.gateway.test_intake import Kept
 
@@ -120,6 +120,29 @@ async def test_cuts_at_random_bytes_are_exact(seed, monkeypatch):
         found = values(one.kept)
         assert list(dict.fromkeys(found)) == wanted, "all of them, in order"
         assert len(found) <= len(wanted) + cuts * 64, "at most one group comes again for each cut"
+
+
+class Cut:
+    """A request whose connection ends after some bytes that were read."""
+
+    def __init__(self, *parts: bytes) -> None:
+        self.content = self
+        self._parts = list(parts)
+
+    async def readany(self) -> bytes:
+        if not self._parts:
+            raise ConnectionResetError("Connection lost")
+        return self._parts.pop(0)
+
+
+async def test_whole_records_of_an_append_that_was_cut_are_taken():
+    data = joined(records(20))
+    kept = Kept()
+    upload = Upload("fleet", "k", 0.0)
+    with pytest.raises(ConnectionResetError):
+        await Uploads(Intake(kept), Budget(1))._take(Cut(data[:99], data[99:-1]), FLEET, upload, last=True)
+    assert values(kept) == records(19)
+    assert (upload.offset, upload.complete) == (len(joined(records(19))), False)
 
 
 async def test_an_append_in_pieces_leaves_a_record_that_is_not_whole():
