@@ -120,11 +120,8 @@ class Versions:
         return f"{batch.resource.service or batch.source} is now version {now[0] or 'unknown'}{rollout}"
 
 
-def run(
-    bootstrap: str, *, service: str, since: str, severity: str, event: str, count: int, follow: bool, json: bool
-) -> int:
+def run(bootstrap: str, wanted: Wanted, *, since: str, count: int, follow: bool, json: bool) -> int:
     """Exit code: 1 when a record could not be read. `count`: the newest so many of the past; 0: all, as they came."""
-    wanted = Wanted(service, least(severity), event)
     start_ms = time.time_ns() // 1_000_000 - span_ms(since)
     reader, versions = Reader(wanted), Versions()
     log = reading.opened(bootstrap)

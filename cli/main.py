@@ -203,18 +203,10 @@ def logs(
     """Log records and events, each once. Oldest first; a line tells where a service's version is a new one."""
 
     def work() -> int:
-        from cli.logs import run
+        from cli.logs import Wanted, least, run
 
-        return run(
-            broker_at(bootstrap),
-            service=service,
-            since=since,
-            severity=severity,
-            event=event,
-            count=count,
-            follow=follow,
-            json=json,
-        )
+        where = broker_at(bootstrap)
+        return run(where, Wanted(service, least(severity), event), since=since, count=count, follow=follow, json=json)
 
     raise typer.Exit(output.ended(work))
 

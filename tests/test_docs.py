@@ -1,9 +1,10 @@
 """Every code block of the READMEs, of docs/ and of examples/ is run, and what pages list is held against the code.
 
-python blocks are executed; yaml blocks are validated (OpenSLO, channels or routes), toml blocks as mappings of a fleet; sh
-blocks are run line by line against the session's broker. `make` lines are dry runs, since CI runs those very targets. Lines
-that run for ever, start brokers or name a record of somebody's own (`tocsin demo`, `explain`, `--follow` ...) are asked for
-their help, which has to know their options. `docker compose` lines are held against docker-compose.yml. A block in another language fails: it
+python blocks are executed; html blocks may only use attributes that the page's script reads; yaml blocks are validated
+(OpenSLO, channels or routes), toml blocks as mappings of a fleet; sh blocks are run line by line against the session's
+broker. `make` lines are dry runs, since CI runs those very targets. Lines that run for ever, start brokers or name a
+record of somebody's own (`tocsin demo`, `explain`, `--follow` ...) are asked for their help, which has to know their
+options. `docker compose` lines are held against docker-compose.yml. A block in another language fails: it
 would be a block that nothing checks. Pictures and output are fenced as `text` or with no language.
 """
 
@@ -150,6 +151,11 @@ def test_block_runs(block: Block, prepared: str, tmp_path: pathlib.Path) -> None
         file.write_text(block.text, encoding="utf-8")
         done = run([sys.executable, "-m", "cli", "fleet", "--check", str(file)], prepared, ROOT)
         assert done.returncode == 0, done.stdout + done.stderr
+    elif block.language == "html":
+        script = (ROOT / "gateway" / "browser" / "tocsin.js").read_text(encoding="utf-8")
+        used = re.findall(r"\bdata-(\w+)=", block.text)
+        assert used
+        assert [name for name in used if f"o.{name}" not in script] == []
     else:
         pytest.fail(f"{block}: no way to run a {block.language!r} block; fence it as text if it is not code")
 

@@ -13,7 +13,7 @@ from cli.main import app
 from gateway.server import running
 from gateway.telemetry import PATH
 from streams import topics
-from tests.gateway.making import BASE_MS, send, settings
+from tests.gateway.making import BASE_MS, send, settings, until
 from tests.gateway.test_server import ready
 
 
@@ -36,6 +36,7 @@ async def test_both_ways_and_a_repeat(all_topics, unique, tmp_path):
     assert await asyncio.to_thread(over_kafka.close, 20)
     async with running(settings(topic="telemetry"), all_topics) as gateway:
         await ready(gateway)
+        await until(lambda: not gateway.logs.away)
         over_http = Client(source="h", service=service, version="2", transport=gateway.url, spool=str(tmp_path))
         over_http.event("order.paid", amount=5)
         over_http.counter("c").add(1)
@@ -46,6 +47,7 @@ async def test_both_ways_and_a_repeat(all_topics, unique, tmp_path):
         assert (await send(gateway.url + PATH, one, "application/json")).json()["stored"] == 1
     async with running(settings(topic="telemetry"), all_topics) as another:  # that knows nothing of the first's repeats
         await ready(another)
+        await until(lambda: not another.logs.away)
         assert (await send(another.url + PATH, one, "application/json")).json()["stored"] == 1
     found = await asyncio.to_thread(shown, all_topics, "--service", service)
     assert [line["body"] for line in found if line["source"] == "k"] == [f"kafka {number}" for number in range(50)]

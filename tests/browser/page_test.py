@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,11 +11,10 @@ import pytest
 from aiohttp import web
 
 from gateway.keys import made
-from gateway.script import Script
 from gateway.server import Gateway, running
 from gateway.verdicts import are_logs, read
 from schemas.logs import LOGS, LogRecord, read_logs
-from tests.gateway.making import send, settings, until
+from tests.gateway.making import settings, until
 from tests.gateway.test_server import ready, stored
 from tests.streams.broker import make_topic
 
@@ -133,9 +131,8 @@ async def test_offline_and_online_again(plant: Plant, chromium):
     page = await context.new_page()
     await page.goto(plant.page)
     await context.set_offline(True)
-    await page.evaluate("() => setTimeout(() => { throw new TypeError('x') })")
-    failed = page.wait_for_event("requestfailed", timeout=30_000)
-    await failed
+    async with page.expect_event("requestfailed", timeout=60_000):
+        await page.evaluate("() => { setTimeout(() => { throw new TypeError('x') }) }")
     assert await plant.counted("page.errors") == 0
     await context.set_offline(False)
     await until(lambda: _is(plant, "page.errors", 1))
@@ -146,21 +143,9 @@ async def test_offline_and_online_again(plant: Plant, chromium):
 
 async def test_a_page_of_an_origin_that_the_key_is_not_for(plant: Plant, chromium):
     page = await chromium.new_page()
-    refused = page.wait_for_event("response", lambda got: "/v1/telemetry" in got.url, timeout=30_000)
-    with contextlib.suppress(Exception):
-        await page.goto(plant.page.replace("127.0.0.1", "localhost"))
-    assert (await refused).status == 403
+    async with page.expect_event("requestfailed", lambda asked: "/v1/telemetry" in asked.url, timeout=60_000):
+        await page.goto(plant.page.replace("//127.0.0.1", "//localhost"))
     assert await plant.sums() == {}
-
-
-async def test_the_script_is_small_and_kept_by_browsers(plant: Plant):
-    url = f"{plant.gateway.url}/tocsin.js"
-    first = await send(url, None, method="GET")
-    assert (first.status, first.headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
-    assert first.body == Script().body
-    assert "max-age" in first.headers["Cache-Control"]
-    again = await send(url, None, method="GET", **{"If-None-Match": first.headers["ETag"]})
-    assert (again.status, again.body) == (304, b"")
 
 
 async def _is(plant: Plant, metric: str, wanted: float) -> bool:
