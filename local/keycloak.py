@@ -26,6 +26,8 @@ KEYCLOAK_VERSION = "26.7.3"
 KEYCLOAK = f"org.keycloak:keycloak-quarkus-dist:{KEYCLOAK_VERSION}:zip:"
 MASTER = "master"
 ADMIN = "admin"
+#: As its own start script has them; without java.lang a thread of its pool fails at its first request, and nobody answers.
+OPENED = ("java.lang", "java.util", "java.util.concurrent", "java.security")
 BUILT = 10  # the exit code that says so
 THREADS = "io.quarkus.bootstrap.forkjoin.QuarkusForkJoinWorkerThreadFactory"
 
@@ -86,6 +88,7 @@ class EmbeddedKeycloak(JavaServer):
             str(java.java()),
             f"-Xmx{KEYCLOAK_HEAP_MIB}m",
             f"-Dkc.home.dir={home}",
+            *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED),
             f"-Djava.util.concurrent.ForkJoinPool.common.threadFactory={THREADS}",
             "-cp",
             str(home / "lib" / "quarkus-run.jar"),
