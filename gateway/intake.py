@@ -87,6 +87,8 @@ class Intake:
 
         Log records never wait in the spool: a topic of theirs that is missing must not hold up measurements.
         """
+        if not good:
+            return {}, []
         tenant = identity.tenant.encode()
         outgoing: list[Outgoing] = [(record.key, record.value, [("tenant", tenant)]) for record in good]
         logs = [place for place, record in enumerate(good) if record.logs]
@@ -98,7 +100,7 @@ class Intake:
             except Refusal as refusal:
                 if refusal.reason != BROKER:
                     raise
-        refused = await self._delivery.publish([outgoing[place] for place in logs])
+        refused = await self._delivery.publish([outgoing[place] for place in logs]) if logs else {}
         waiting = [record for record in good if not record.logs]
         await self._spool.keep([Kept(r.key, tenant, r.value, r.measurements, _now_ms()) for r in waiting])
         statuses = [STORED if record.logs else SPOOLED for record in good]

@@ -29,7 +29,10 @@ def test_a_role_for_a_principal_and_an_application(run: Callable[..., Result]) -
 
 def test_json_for_programs(run: Callable[..., Result]) -> None:
     (role,) = json.loads(run("acls", "emitter", "--json").stdout)
-    assert role["grants"] == [{"resource": "topic", "name": "telemetry", "pattern": "literal", "operations": ["Write"]}]
+    assert role["grants"] == [
+        {"resource": "topic", "name": name, "pattern": "literal", "operations": ["Write"]}
+        for name in ("telemetry", "logs")
+    ]
 
 
 def test_a_role_that_there_is_not(run: Callable[..., Result]) -> None:

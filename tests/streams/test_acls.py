@@ -19,8 +19,9 @@ def may(role: str, verb: str) -> set[str]:
 
 
 def test_who_may_write_what():
-    assert may("emitter", WRITE) == may("gateway", WRITE) == {"telemetry"}
-    assert may("worker", WRITE) == EVERY - {"telemetry", "commands"}
+    assert may("emitter", WRITE) == may("gateway", WRITE) == {"telemetry", "logs"}
+    assert may("worker", WRITE) == EVERY - {"telemetry", "commands", "logs"}
+    assert may("fleet", WRITE) == {"telemetry", "telemetry.dlq"}
     assert may("analyst", WRITE) == set()
     assert may("operator", WRITE) == {"commands"}
 
@@ -37,7 +38,15 @@ def test_who_may_do_the_rest():
     assert all(may(role, DELETE) == set() for role in ROLES)
     assert {role for role in ROLES if may(role, CREATE)} == {"operator"}
     assert {role for role in ROLES if may(role, DESCRIBE_CONFIGS) == EVERY} == {"worker", "operator"}
-    assert may("emitter", DESCRIBE) == {"telemetry"}, "Write brings it"
+    assert may("emitter", DESCRIBE) == {"telemetry", "logs"}, "Write brings it"
+
+
+def test_an_adapter_reads_its_namespace_and_keeps_its_own_state():
+    fleet = acls.roles("shop")["fleet"]
+    assert fleet.allows("topic", "tesla_telemetry_V", READ)
+    assert fleet.allows("topic", topics.state("fleet-tesla_telemetry_V").name, CREATE)
+    assert fleet.allows("group", "shop.fleet", READ)
+    assert not fleet.allows("topic", topics.state("merge").name, READ)
 
 
 def test_groups_are_named_by_the_application():
