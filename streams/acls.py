@@ -102,7 +102,7 @@ def roles(application: str = "tocsin") -> dict[str, Role]:
                 *on_topics((READ, WRITE, DESCRIBE_CONFIGS), *both),
                 *on_topics((READ, DESCRIBE_CONFIGS), *reads),
                 *on_topics((WRITE, DESCRIBE_CONFIGS), *writes),
-                *on_topics((DESCRIBE_CONFIGS,), topics.LOGS),  # it says where a topic differs from the table
+                *on_topics((DESCRIBE, DESCRIBE_CONFIGS), topics.LOGS),  # it says where a topic differs from the table
                 Grant("group", application, (READ,)),
                 Grant("group", f"{application}.state.", (READ,), prefixed=True),
             ),
