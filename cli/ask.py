@@ -113,7 +113,7 @@ def send(bootstrap: str, asked: Asked) -> None:
         producer.produce(COMMANDS, value, key, asked.partition, on_delivery=acknowledged)
         left = producer.flush(SEND_S + 1)
     except KafkaException as error:
-        failed.append(error.args[0].str())
+        failed.append(refusals.told(error.args[0], security.principal, f"topic {COMMANDS} (Write)"))
         left = 0
     if failed or left:
         why = ear.last or (failed[0] if failed else f"no acknowledgement within {SEND_S:.0f} s")

@@ -178,21 +178,27 @@ class Delivery:
     def _broken(self, error: KafkaError) -> None:
         """Its own errors, on the polling thread. One broker of several that refuses us is no reason to shut the gate."""
         self._ear(error)
-        if error.fatal():
-            self._renew.set()
-            self._shut(error.str())
-        elif error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # librdkafka's name for it
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # librdkafka's name for it
             self._shut(error.str())
 
     def _serve(self) -> None:
         selfmetrics.BROKER_AWAY.labels(self.topic).set(1)
         while not self._ending.is_set():
-            self._producer.poll(POLL_S)
+            self._poll(POLL_S)
             if self._renew.is_set() and not len(self._producer):
                 self._replace()
             if self.away:
                 self._probe()
             selfmetrics.QUEUED.labels(self.topic).set(len(self._producer))
+
+    def _poll(self, seconds: float) -> None:
+        """Serve reports. An error that is the end of a producer is raised by librdkafka's Python face, not told."""
+        try:
+            self._producer.poll(seconds)
+        except KafkaException as error:
+            self._ear(error.args[0], f"topic {self.topic} (Write)")
+            self._renew.set()
+            self._shut(error.args[0].str())
 
     def _replace(self) -> None:
         """Another producer: with new credentials, or after an error that is the end of one."""
@@ -225,7 +231,7 @@ class Delivery:
         """Serve reports for so long; a poll ends with the first."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            self._producer.poll(left)
+            self._poll(left)
 
     def _asked(self) -> str:
         """What is wrong with the topic; "" when records can go to it."""
@@ -245,4 +251,6 @@ class Delivery:
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
-        return int(self._producer.flush(timeout_s))
+        with contextlib.suppress(KafkaException):  # the end of the producer, whose reports have been served
+            self._producer.flush(timeout_s)
+        return len(self._producer)

@@ -146,6 +146,19 @@ async def test_a_grant_that_is_taken_away_in_the_middle_of_a_run_loses_nothing(s
     assert stored(secured.plain, "midway") == [float(value) for value in range(3 * ROW)]
 
 
+async def test_a_client_that_starts_before_it_is_granted_waits(secured, tmp_path, caplog):
+    """Without Write there is no id for an idempotent producer: the end of one, and not of the client."""
+    caplog.set_level(logging.WARNING, logger="tocsin.kafka")
+    with emitting(secured, secured.user("early"), "early", tmp_path) as client:
+        recorded(client, 0)
+        assert "User:early" in await heard(caplog, client, "AUTHORIZATION_FAILED")
+        await until(lambda: client.flush(0.1) or client.stats.retries > 3)
+        secured.grant("User:early", EMITTER)
+        recorded(client, ROW)
+        assert client.flush(30), client.stats
+    assert stored(secured.plain, "early") == [float(value) for value in range(2 * ROW)]
+
+
 async def readyz(gateway) -> tuple[int, str]:
     found = await send(f"{gateway.health_url}/readyz", None, method="GET")
     return found.status, json.loads(found.body)["why"]

@@ -83,13 +83,21 @@ class KafkaTransport:
     def _heard(self, error: Any) -> None:
         """Errors of librdkafka itself, told while it is polled."""
         name = error.name()
-        if (
-            name == "_TRANSPORT" and "SSL routines" in error.str()
-        ):  # TLS 1.3 speaks of our certificate after the handshake
-            name = "_SSL"
+        if name == "_TRANSPORT" and "SSL routines" in error.str():
+            name = "_SSL"  # what TLS 1.3 says to our certificate comes after the handshake
         if name in REFUSALS:
             self._refused(name, error)
-        self._over = self._over or error.fatal()
+
+    def _polled(self, producer: Producer, timeout: float = 0.0) -> None:
+        """Serve reports. An error that is the end of a producer is raised by librdkafka's Python face, not told."""
+        try:
+            producer.flush(timeout) if timeout > 0 else producer.poll(0)
+        except Exception as error:  # KafkaException, which cannot be named before it is imported
+            told = error.args[0] if error.args else None
+            if not hasattr(told, "code"):
+                raise
+            self._over = True
+            self._heard(told)
 
     def _refused(self, name: str, error: Any) -> None:
         """Say so once, and look whether other credentials lie there by now."""
@@ -105,7 +113,7 @@ class KafkaTransport:
     def _afresh(self, producer: Producer) -> bool:
         """Let go of a producer that is over. True once it has: what it held comes back as failed, and is sent again."""
         producer.purge()
-        producer.poll(0)
+        self._polled(producer)
         if len(producer):
             return False
         self._producer = None
@@ -131,20 +139,18 @@ class KafkaTransport:
         try:
             producer.produce(topic or self.topic, value, key, on_delivery=delivered)
         except BufferError as error:
-            producer.poll(0)
+            self._polled(producer)
             raise Full("the producer's queue is full") from error
         except Exception as error:
             raise as_exception(error.args[0] if error.args else error) from error
-        producer.poll(0)
+        self._polled(producer)
 
     def flush(self, timeout: float) -> int:
         """Serve delivery reports for up to `timeout` seconds; answers how many records are still on their way."""
         if self._producer is None or (self._over and self._afresh(self._producer)):
             return 0
-        if timeout <= 0:
-            self._producer.poll(0)
-            return len(self._producer)
-        return int(self._producer.flush(timeout))
+        self._polled(self._producer, timeout)
+        return len(self._producer)
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's producer alone and make a new one when needed."""
