@@ -290,6 +290,11 @@ class Load:
         return sum(sum(ledger.published.values()) for ledger in (self.ledger, self.told))
 
     @property
+    def accepted(self) -> int:
+        """Measurements that a client took in, which is a promise: each must be acknowledged once nothing is on its way."""
+        return sum(client.stats.recorded for client in self._clients)
+
+    @property
     def given_up(self) -> int:
         """Measurements that were asked for and never sent: a client whose buffer was full refuses them, and says so."""
         return sum(sum(client.stats.refused.values()) for client in self._clients)

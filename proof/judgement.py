@@ -102,6 +102,10 @@ def books_checks(field: Field, seed: int, values: Sequence[bytes], end: End) -> 
     differing = [key for key in raw.keys() | truth.keys() if raw.get(key) != truth.get(key)]
     if differing:
         end.wrong.append(f"ledger and raw topic differ in {len(differing)} cells")
+    if field.load.accepted != field.load.acknowledged:
+        end.wrong.append(
+            f"clients took in {field.load.accepted} measurements, {field.load.acknowledged} were acknowledged"
+        )
     revisions, crashes = field.watch.revisions, sum(code == -signal.SIGKILL for _, code in field.ends)
     end.wrong += revisions.broken[:SHOWN]
     counted, series = field.flood()

@@ -165,10 +165,11 @@ def controls_table(run: Mapping[str, Any]) -> str:
 def said(form: str, run: Mapping[str, Any]) -> str:
     """One line about a run."""
     checks, of = run["checks"], run["machine"]
+    gateway = f", {checks['gateway_kills']} of the gateway" if "gateway_kills" in checks else ""
     return (
         f"Seed {run['seed']}, {form} form, {run['measured']}, {run['seconds']:,.0f} s, "
         f"{checks['measurements']:,} measurements, {checks['worker_kills']} kills of workers and "
-        f"{checks['broker_kills']} of brokers: {'everything held' if run['good'] else 'IT DID NOT HOLD'}. "
+        f"{checks['broker_kills']} of brokers{gateway}: {'everything held' if run['good'] else 'IT DID NOT HOLD'}. "
         f"{of['cores']} cores, {of['broker']}, Python {of['python']}."
     )
 

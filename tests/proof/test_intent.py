@@ -95,6 +95,7 @@ def test_a_load_from_its_first_request_to_silence(tmp_path: Path) -> None:
         load.ailing.discard(ailing)
         with load.paused():
             assert load.unknown == 0
+            assert load.accepted == load.acknowledged
             before = load.acknowledged
             ((series, (_, good)),) = load.told.outcomes().items()
             assert series[0] == METRIC

@@ -75,13 +75,14 @@ def test_the_tables_are_put_between_the_marks(tmp_path: Path) -> None:
     page.write_text("before\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nafter\n")
     REPORT.write(path)
     dataclasses.replace(REPORT, seed=10, wrong=("x",)).write(path)
-    dataclasses.replace(REPORT, long=True).write(path)
+    dataclasses.replace(REPORT, long=True, checks=CHECKS | {"gateway_kills": 2}).write(path)
     into(page, path)
     text = page.read_text()
     assert text.startswith("before\n<!-- chaos: begin -->\n* Seed 7, short form, ")
     assert "60 s, 1,000 measurements, 3 kills of workers and 1 of brokers: everything held." in text
     assert text.count("IT DID NOT HOLD") == 1
     assert "* Seed 7, long form" in text
+    assert "3 kills of workers and 1 of brokers, 2 of the gateway: everything held." in text
     assert text.endswith("| dropped | 1 | 0 | seen |\n<!-- chaos: end -->\nafter\n")
     assert text.count("| 1 | kill |") == 2
     assert "old" not in text
