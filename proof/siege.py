@@ -30,7 +30,10 @@ GOOD_LEAST = 40  # requests that say what it was
 GATE_MB = 160.0  # by which a gateway's memory may grow: its budget of 128 MiB for bodies, and what is read of others
 TAKEN_BYTES = 20 << 20  # of one request: a body, what is read of a refused one, and what two kernels hold
 ANSWERED_S = 10.0  # the answer to a request that is too large, on a machine on which eleven are sent at once
-LET_GO_S = 3.0  # beyond a deadline; a reader is asked after the answers that he could still take
+LET_GO_S = 3.0  # beyond a deadline
+READER_S = (
+    0.2  # more for each reader: his clock begins with the last answer that he could take, after 16,384 records judged
+)
 STRANGERS_S = 30.0
 
 
@@ -88,9 +91,12 @@ class Siege(Harm):
         told = self.field.deadlines
         allowed = {"head": told.head_s, "silence": told.head_s, "body": told.body_s, "reader": told.request_s}
         found = self._strangers("slowloris", step.count)
+        late = {
+            one["kind"]: LET_GO_S + (READER_S * one["connections"] if one["kind"] == "reader" else 0.0) for one in found
+        }
         wrong = [
             one for one in found
-            if one["let_go"] < one["connections"] or one["longest_s"] > allowed[one["kind"]] + LET_GO_S
+            if one["let_go"] < one["connections"] or one["longest_s"] > allowed[one["kind"]] + late[one["kind"]]
         ]  # fmt: skip
         if wrong:
             raise Unexpected(f"{Unexpected.__doc__}: {wrong}")
