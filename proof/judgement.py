@@ -85,6 +85,7 @@ def last_checks(field: Field, seed: int, told: Callable[[str], None]) -> End:
         end.wrong += wrong
         told("controls")
         values, commit_first = raw.result(), first.result()
+        told("what went on beside is done: the raw topic read, the control that commits first")
         alone = beside.submit(controls.acks_one, field.cluster)  # kills a broker: nothing else reads any more
         end.seen += books_checks(field, seed, values, end)
         end.seen += [commit_first, alone.result()]

@@ -18,6 +18,7 @@ from typing import Any
 
 import fastavro
 import numpy as np
+from confluent_kafka import Consumer, TopicPartition
 
 from demo.audit import TOPICS, Audit, TopicReader, load
 from demo.ledger import WINDOW_MS, Cell, Cells, NotAnInteger, add, cells_of
@@ -30,7 +31,8 @@ from schemas.records import IncidentTransition
 
 TOOLS = f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}"
 CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
-IDLE_MS = 4_000
+IDLE_MS = 60_000  # without a message before all have come: a machine is busy, or something is gone
+ANSWER_S = 20.0
 FOREIGN_MAX_S = 300.0
 KEPT_MS = 30 * 60_000  # of event time for which each revision is remembered; final rows are remembered for good
 RECORDS = ("alerts", "incidents", "slo.status")
@@ -169,8 +171,19 @@ def unescape(line: bytes) -> bytes:
     return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), line)
 
 
+def records_in(bootstrap: str, topic: str) -> int:
+    """How many records lie in a topic that is neither compacted nor transactional. Raises KafkaException."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "proof-count", "enable.auto.commit": False})
+    places = consumer.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
+    ends = [consumer.get_watermark_offsets(TopicPartition(topic, place), timeout=ANSWER_S) for place in places]
+    consumer.close()
+    return sum(high - low for low, high in ends)
+
+
 def foreign(bootstrap: str, topic: str) -> list[bytes]:
-    """Every value of a topic, read by Kafka's Java console consumer. Raises CalledProcessError, TimeoutExpired."""
+    """Every value of a topic that nobody writes to, read by Kafka's Java console consumer: it ends when it has seen as many
+    as there are, and not when it has seen none for a while. Raises CalledProcessError, KafkaException, TimeoutExpired."""
+    count = records_in(bootstrap, topic)
     jars = java.fetch(f"kafka-tools-{KAFKA_VERSION}", "tree", TOOLS)
     jars += java.fetch("kafka-log-binding", "one", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5:jar:")
     classpath = ":".join(sorted({f"{jar.parent}/*" for jar in jars}))
@@ -178,7 +191,7 @@ def foreign(bootstrap: str, topic: str) -> list[bytes]:
     done = subprocess.run(
         [
             str(java.java()), "-Xmx256m", *java.BRIEF, "-Dlog4j2.level=OFF", "-cp", classpath, CONSUMER, "--bootstrap-server",
-            bootstrap, "--topic", topic, "--from-beginning", "--timeout-ms", str(IDLE_MS),
+            bootstrap, "--topic", topic, "--from-beginning", "--max-messages", str(max(1, count)), "--timeout-ms", str(IDLE_MS),
             "--formatter-property", f"value.deserializer={deserializer}",
         ],
         env=java.child_environment(), capture_output=True, timeout=FOREIGN_MAX_S, check=False,
