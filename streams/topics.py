@@ -155,12 +155,14 @@ def ensure(
     partitions: int,
     replication: int = 1,
     security: KafkaSecurity = OPEN,
-    table: Iterable[Topic] = TOPICS,
+    table: Iterable[Topic] | None = None,
 ) -> list[str]:
-    """Create the topics that are missing and wait until the broker shows them; the names of those created.
+    """Create the topics of `table` (ours, if none is given) that are missing and wait until the broker shows them; the
+    names of those created.
 
     Raises TopicsUnavailable.
     """
+    table = TOPICS if table is None else tuple(table)
     wanted = [
         NewTopic(
             topic.name,

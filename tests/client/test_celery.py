@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -37,7 +38,17 @@ def client(transport: MemoryTransport) -> Iterator[Client]:
 
 
 @pytest.fixture
-def app(client: Client) -> Celery:
+def as_it_was() -> Iterator[None]:
+    """Its worker puts handlers on the root logger: no other test shall speak through them."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def app(client: Client, as_it_was: None) -> Celery:
     made = Celery("shop", broker="memory://", backend="cache+memory://", set_as_current=False)
     made.conf.task_default_queue = f"q{id(made)}"
 
