@@ -8,6 +8,7 @@ what was on its way then is sent again. It refuses to touch a producer inherited
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ class KafkaTransport:
         self.topic = topic
         self._config = {**DEFAULTS, **(config or {}), **FIXED, "bootstrap.servers": bootstrap}
         self._producer: Producer | None = None
+        self._making = threading.Lock()  # telemetry and logs come from a thread each
         self._security = security
         self._files: tuple[object, ...] = ()  # of the credentials that the producer was made with
         self._over = False  # the producer is to be made anew
@@ -116,7 +118,9 @@ class KafkaTransport:
         self._polled(producer)
         if len(producer):
             return False
-        self._producer = None
+        with self._making:
+            if self._producer is producer:
+                self._producer = None
         return True
 
     def for_logs(self) -> Transport:
@@ -125,9 +129,11 @@ class KafkaTransport:
 
     def send(self, key: bytes, value: bytes, on_result: OnResult, topic: str = "") -> None:
         """Hand one record to librdkafka. Raises Full while its queue is full, Rejected for a record it never takes."""
-        if self._over and self._producer is not None and not self._afresh(self._producer):
+        held = self._producer
+        if self._over and held is not None and not self._afresh(held):
             raise Full("the producer is being replaced")
-        producer = self._producer or self._start()
+        with self._making:
+            producer = self._producer or self._start()
 
         def delivered(error: Any, message: Message) -> None:
             if error is None:
@@ -147,13 +153,15 @@ class KafkaTransport:
 
     def flush(self, timeout: float) -> int:
         """Serve delivery reports for up to `timeout` seconds; answers how many records are still on their way."""
-        if self._producer is None or (self._over and self._afresh(self._producer)):
+        producer = self._producer
+        if producer is None or (self._over and self._afresh(producer)):
             return 0
-        self._polled(self._producer, timeout)
-        return len(self._producer)
+        self._polled(producer, timeout)
+        return len(producer)
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's producer alone and make a new one when needed."""
+        self._making = threading.Lock()
         if self._producer is not None:
             _inherited.append(self._producer)
             self._producer = None
