@@ -1,7 +1,7 @@
 """Structured logs: one event name and its facts, on standard error, for people or as JSON lines.
 
 What: the one place that configures logging; Faust's and aiokafka's own goes through the same output. Why: an operator
-greps or indexes one form. It refuses to log payloads: callers give names and numbers.
+greps or indexes one form. It refuses to log payloads: callers give names and numbers; and logins, which aiokafka would.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import logging
 import sys
 
 import structlog
+
+#: aiokafka writes every request here at DEBUG, logins with their password or token among them.
+REQUESTS = "aiokafka.conn"
 
 
 def start(form: str, level: str) -> None:
@@ -38,3 +41,4 @@ def start(form: str, level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[output], level=level, force=True)
+    logging.getLogger(REQUESTS).setLevel(max(logging.getLogger().level, logging.INFO))

@@ -5,6 +5,8 @@ import logging
 
 import pytest
 import structlog
+from aiokafka import conn
+from aiokafka.protocol.admin import SaslAuthenticateRequest
 
 from streams import logs
 
@@ -13,7 +15,9 @@ from streams import logs
 def logging_as_it_was():
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
+    requests = logging.getLogger(logs.REQUESTS)
     yield
+    requests.setLevel(logging.NOTSET)
     root.handlers[:] = before
     root.setLevel(level)
     structlog.reset_defaults()
@@ -52,3 +56,17 @@ def test_levels_below_are_silent(capsys):
     logs.start("console", "WARNING")
     structlog.get_logger("x").info("hidden")
     assert "hidden" not in capsys.readouterr().err
+
+
+def test_logins_are_in_no_log_at_any_level(capsys):
+    """aiokafka writes each request to its log as it is, with what a login says."""
+    logs.start("console", "DEBUG")
+    login = SaslAuthenticateRequest(b"\0user\0hunter2").prepare({SaslAuthenticateRequest.API_KEY: (0, 1)})
+    assert "hunter2" in str(login), "aiokafka no longer shows it: then nothing has to be kept out"
+    conn.log.debug("Request to %s:%d %d: %s", "127.0.0.1", 9093, 1, login)
+    conn.log.warning("Unable to connect")
+    logging.getLogger("aiokafka.consumer").debug("fetching")
+    said = capsys.readouterr().err
+    assert "hunter2" not in said
+    assert "Unable to connect" in said
+    assert "fetching" in said
