@@ -158,6 +158,7 @@ def test_a_worker_whose_grants_are_taken_away_ends_and_waits_and_nothing_is_lost
     log = "".join(path.read_text(encoding="utf-8") for path in plant.directory.glob("worker-*.log"))
     assert "worker_ends" in log
     assert "uthorization" in log.rpartition("worker_ends")[2]
+    plant.workers.kill("worker")  # gone already: its guard goes too
     plant.workers.start("worker", environment(fresh.user("worker", password=SECRETS["worker"])))
     plant.until("a worker that waits", lambda: "User:worker lacks" in plant.ask("/readyz")[1])
     fresh.grant("User:worker", WORKER)
