@@ -66,11 +66,12 @@ class Adapter:
         self.vehicles = Vehicles()
         self.known = Known()
         self.fates: collections.Counter[Fate] = collections.Counter()  # of signals, for whoever reports and clears it
+        self.beyond = 0  # alerts and errors beyond what is remembered of a vehicle, in the same way
         self._place, self._mapping, self._naming = place, mapping, naming
         self._resource = Resource(mapping.service, "", mapping.environment, mapping.region, SourceKind.VEHICLE)
 
-    def take(self, offset: int, key: bytes | None, value: bytes) -> Made | None:
-        """What a record becomes; None where nothing in it counts. Raises CorruptRecord."""
+    def take(self, offset: int, arrived_ms: int, key: bytes | None, value: bytes) -> Made | None:
+        """What a record becomes; None where nothing in it counts. `arrived_ms`: of the log. Raises CorruptRecord."""
         vin = vin_of(key, "")
         source = self._naming.source(vin)
         vehicle = self.vehicles.met(source, offset)
@@ -81,11 +82,12 @@ class Adapter:
         producer = Producer(source, f"{self._place}/{vehicle.born}")
         told: tuple[LogBatch, ...] = ()
         if isinstance(message, Reports):
-            news = reports.told(self.kind.value, message, vehicle)
+            news, beyond = reports.told(self.kind.value, message, vehicle)
+            self.beyond += beyond
             rows = reports.rows(self.kind.value, news, self._mapping.labels, self.known)
             told = tuple(events.batches(self._events(message, news, vin), self._resource, producer, sequence))
         else:
-            rows = self._rows(message, vehicle, source)
+            rows = self._rows(message, arrived_ms, vehicle, source)
         return Made(source, framed(rows, self._resource, producer, sequence), told) if rows else None
 
     def _events(self, message: Reports, news: Sequence[News], vin: str) -> list[LogRecord]:
@@ -101,10 +103,10 @@ class Adapter:
             raise CorruptRecord(corrupt.TIME, -1, f"a time of {message.created_ms} ms; a record needs its created_at")
         return message
 
-    def _rows(self, message: Signals | Connectivity, vehicle: Vehicle, source: str) -> list[Row]:
+    def _rows(self, message: Signals | Connectivity, arrived_ms: int, vehicle: Vehicle, source: str) -> list[Row]:
         mapping, known = self._mapping, self.known
         if isinstance(message, Signals):
-            rows, fates = signals.rows_of(message, vehicle, source, mapping, known)
+            rows, fates = signals.rows_of(message, arrived_ms, vehicle, source, mapping, known)
             self.fates += fates
             return rows
-        return links.rows_of(message, vehicle, source, mapping.labels, known)
+        return links.rows_of(message, arrived_ms, vehicle, source, mapping.labels, known)

@@ -14,10 +14,13 @@ VIN_CHARS: Final = 64
 TEXT_CHARS: Final = 64  # of a value that becomes a label
 
 VEHICLES: Final = 8_192  # remembered for each partition; of more, the eighth that was silent for longest is forgotten
-SEEN: Final = 64  # records, alerts, errors or connections of a vehicle that are known again
+SEEN: Final = 64  # records or connections of a vehicle that are known again
 TAGS: Final = 16  # of an error, in its event
 ATTRIBUTE_CHARS: Final = 256  # of an event, each
 BODY_CHARS: Final = 1_024
+REPORTS: Final = (
+    256  # alerts or errors of a vehicle that are known again; of more in one record the rest is not counted
+)
 NAMES: Final = 200  # names of alerts, of errors, or values of a followed signal; later ones are "other"
 
 SIGNALS: Final = 400  # of a mapping

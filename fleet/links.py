@@ -17,9 +17,13 @@ from schemas.records import MeasureKind, short_hash
 CONNECTIONS = "vehicle.connections"
 
 
-def rows_of(message: Connectivity, vehicle: Vehicle, source: str, labels: Labels, known: Known) -> list[Row]:
-    """The measurements of one event; none of one that came before."""
-    mark, at = short_hash(message.connection.encode()), message.created_ms
+def rows_of(
+    message: Connectivity, arrived_ms: int, vehicle: Vehicle, source: str, labels: Labels, known: Known
+) -> list[Row]:
+    """The measurements of one event; none of one that came before. A connection is no newer than its record's arrival: a
+    clock that was ahead once would else keep the vehicle in that connection."""
+    at = message.created_ms
+    mark = short_hash((message.connection or f"\0{at}").encode())  # without an id, each moment is one of its own
     over = bool(vehicle.seen.marks.get(mark, 0) >> Link.DISCONNECTED & 1)
     if not vehicle.seen.first(mark, message.link):
         return []
@@ -27,8 +31,9 @@ def rows_of(message: Connectivity, vehicle: Vehicle, source: str, labels: Labels
     told = (*labels, ("event", message.link.name.lower()), ("interface", interface))
     rows = [Row(CONNECTIONS, MeasureKind.COUNTER, "1", told, at, 1.0)]
     before = vehicle.open
-    if message.link is Link.CONNECTED and not over and at >= vehicle.since_ms:
-        vehicle.connection, vehicle.since_ms, vehicle.open = message.connection, at, True
+    since = min(at, arrived_ms)
+    if message.link is Link.CONNECTED and not over and since >= vehicle.since_ms:
+        vehicle.connection, vehicle.since_ms, vehicle.open = message.connection, since, True
     elif message.link is Link.DISCONNECTED and message.connection == vehicle.connection:
         vehicle.open = False
     elif message.link is Link.DISCONNECTED and not vehicle.connection:

@@ -2,13 +2,15 @@
 
 What: of each alert that it started and that it ended, of each error that it was; and one more for each of them in the series of
 its name. Why: a vehicle lists an alert again as long as it lasts, so that (name, start) is what counts once. It refuses names
-without a bound: of more than `fleet.limits.NAMES` the later ones are "other".
+without a bound: of more than `fleet.limits.NAMES` the later ones are "other"; and to count in one record more reports than are
+remembered, since the next record that lists them would count them again.
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from fleet import limits
 from fleet.memory import Known, Vehicle
 from fleet.messages import Report, Reports
 from fleet.rows import Labels, Row
@@ -31,18 +33,23 @@ class News(NamedTuple):
     lasted_ms: int | None = None  # of an alert that ended
 
 
-def told(of: str, message: Reports, vehicle: Vehicle) -> list[News]:
-    """The news of a record, in its order. A report without a time of its own, or with one that is none, has the record's."""
-    found = []
-    for report in message.reports:
-        started = _time(report.started_ms) or message.created_ms
-        mark = short_hash(f"{report.name}\0{started}".encode())
-        if vehicle.seen.first(mark, _START):
+def told(of: str, message: Reports, vehicle: Vehicle) -> tuple[list[News], int]:
+    """The news of a record, in its order; and how many of its reports were beyond what is remembered of a vehicle. A report
+    without a time of its own, or with one that is none, has the record's."""
+    starts = [_time(report.started_ms) or message.created_ms for report in message.reports]
+    marks = [short_hash(f"{report.name}\0{at}".encode()) for report, at in zip(message.reports, starts, strict=True)]
+    seen, most, found, beyond = vehicle.seen, limits.REPORTS, list[News](), 0
+    remembered = seen.together(marks, most)
+    for report, started, mark in zip(message.reports, starts, marks, strict=True):
+        if mark not in remembered:
+            beyond += 1
+            continue
+        if seen.first(mark, _START, most=most):
             found.append(News(report, STARTED if of == ALERTS else "", started))
         ended = _time(report.ended_ms)
-        if ended and vehicle.seen.first(mark, _END):
+        if ended and seen.first(mark, _END, most=most):
             found.append(News(report, ENDED, ended, ended - started))
-    return found
+    return found, beyond
 
 
 def rows(of: str, news: list[News], labels: Labels, known: Known) -> list[Row]:

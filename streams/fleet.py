@@ -38,7 +38,7 @@ class FleetStep:
         """One record after the other."""
         for record in records.after(self.fence):
             try:
-                made = self._adapter.take(record.offset, record.key, record.value)
+                made = self._adapter.take(record.offset, record.timestamp_ms, record.key, record.value)
             except CorruptRecord as error:
                 letter = letters.dead(self._topic, self.partition, record, error)
                 self._out.append(dataclasses.replace(letter, partition=None))  # its topic may have fewer partitions
@@ -60,8 +60,10 @@ class FleetStep:
             {fate.value: count for fate, count in self._adapter.fates.items()},
             len(vehicles.by_source),
             vehicles.forgotten - self._forgotten,
+            self._adapter.beyond,
         )
         self._adapter.fates.clear()
+        self._adapter.beyond = 0
         self._forgotten = vehicles.forgotten
         out, self._out = self._out, []
         return out

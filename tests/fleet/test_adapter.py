@@ -30,7 +30,7 @@ def speed(at=AT, value="61.5", **more):
 
 
 def test_the_source_is_the_vehicle_and_the_record_is_readable():
-    source, telemetry, events = adapter().take(41, VINS[0], speed(vin="VIN-1"))
+    source, telemetry, events = adapter().take(41, AT, VINS[0], speed(vin="VIN-1"))
     assert source == NAMING.source("VIN-1")
     found = measurements([telemetry])
     assert [(m.metric, m.value) for m in found] == [
@@ -44,11 +44,11 @@ def test_the_source_is_the_vehicle_and_the_record_is_readable():
 
 def test_sequences_count_a_vehicles_records_even_those_that_cannot_be_read():
     one = adapter()
-    assert one.take(7, VINS[0], speed()) is not None
+    assert one.take(7, AT, VINS[0], speed()) is not None
     with pytest.raises(CorruptRecord):
-        one.take(8, VINS[0], b"\xff")
-    other = one.take(9, VINS[1], speed())
-    again = one.take(10, VINS[0], speed(AT + 1))
+        one.take(8, AT, VINS[0], b"\xff")
+    other = one.take(9, AT, VINS[1], speed())
+    again = one.take(10, AT, VINS[0], speed(AT + 1))
     (first, *_), (second, *_) = measurements([other.telemetry]), measurements([again.telemetry])
     assert (first.sequence, second.sequence) == (0, 2)
     assert first.producer != second.producer
@@ -57,8 +57,8 @@ def test_sequences_count_a_vehicles_records_even_those_that_cannot_be_read():
 def test_a_record_in_which_nothing_counts_is_none():
     one = adapter(Kind.ALERTS)
     told = encoder.encoded(encoder.alerts(AT, [("A", AT, 0)]))
-    assert one.take(0, VINS[0], told) is not None
-    assert one.take(1, VINS[0], told) is None
+    assert one.take(0, AT, VINS[0], told) is not None
+    assert one.take(1, AT, VINS[0], told) is None
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -71,7 +71,7 @@ def test_a_record_in_which_nothing_counts_is_none():
     ],
 )
 def test_the_other_topics(kind, message, metric, as_json):
-    made = adapter(kind).take(0, VINS[0], encoder.encoded(message, as_json=as_json))
+    made = adapter(kind).take(0, AT, VINS[0], encoder.encoded(message, as_json=as_json))
     assert metric in {m.metric for m in measurements([made.telemetry])}
     assert "secret words" not in str(made)
     told = {record.event for batch in made.events for record in batch.records}
@@ -86,7 +86,7 @@ def test_events_are_told_once_under_the_identity_of_the_telemetry_beside_them(ki
         return encoder.encoded(encoder.errors(AT, [(name, AT) for name in names], "VIN-1"))
 
     one = adapter(kind)
-    first, again, more = (one.take(7 + n, VINS[0], told(*names)) for n, names in enumerate(("A", "A", "AB")))
+    first, again, more = (one.take(7 + n, AT, VINS[0], told(*names)) for n, names in enumerate(("A", "A", "AB")))
     assert again is None
     (batch,), (other,) = first.events, more.events
     assert (batch.source, batch.boot) == (first.source, f"tesla_{kind.value}/3/7")
@@ -102,8 +102,8 @@ def test_events_are_told_once_under_the_identity_of_the_telemetry_beside_them(ki
 
 def test_where_vehicles_go_by_their_vin_events_may_say_it():
     told = encoder.encoded(encoder.errors(AT, [("E", AT)], tags={"vin": "VIN-1"}))
-    plain = Adapter(Kind.ERRORS, "t/0", MAPPING, Naming(plain=True)).take(0, VINS[0], told)
-    hashed = adapter(Kind.ERRORS).take(0, VINS[0], told)
+    plain = Adapter(Kind.ERRORS, "t/0", MAPPING, Naming(plain=True)).take(0, AT, VINS[0], told)
+    hashed = adapter(Kind.ERRORS).take(0, AT, VINS[0], told)
     assert plain.events[0].records[0].attributes == {"name": "E", "tag.vin": "VIN-1"}
     assert "VIN-1" not in str(hashed)
 
@@ -122,7 +122,7 @@ def test_where_vehicles_go_by_their_vin_events_may_say_it():
 )
 def test_what_is_refused(key, value, reason):
     with pytest.raises(CorruptRecord) as refused:
-        adapter().take(0, key, value)
+        adapter().take(0, AT, key, value)
     assert refused.value.reason == reason
 
 
@@ -154,7 +154,7 @@ def run(one, log):
     out = {}
     for offset, (key, value) in log:
         try:
-            made = one.take(offset, key, value)
+            made = one.take(offset, AT, key, value)
         except CorruptRecord:
             continue
         if made is not None:
@@ -233,4 +233,4 @@ def test_each_reading_of_a_vehicle_signal_and_moment_counts_once(records):
 @given(st.binary(max_size=200), st.sampled_from(Kind))
 def test_no_bytes_end_an_adapter(value, kind):
     with suppress(CorruptRecord):
-        adapter(kind).take(0, VINS[0], value)
+        adapter(kind).take(0, AT, VINS[0], value)

@@ -15,7 +15,7 @@ def told(events):
     """(events counted, the answers of `vehicle.online`)."""
     car, known, counted, online = Vehicle(0), Known(), [], []
     for connection, link, at in events:
-        for row in links.rows_of(Connectivity("", AT + at, connection, link, "wifi"), car, "v1", (), known):
+        for row in links.rows_of(Connectivity("", AT + at, connection, link, "wifi"), AT + 100, car, "v1", (), known):
             labels = dict(row.labels)
             if row.metric == links.CONNECTIONS:
                 assert labels["interface"] == "wifi"
@@ -40,6 +40,11 @@ CONNECT, DISCONNECT = Link.CONNECTED, Link.DISCONNECTED
         ([("a", DISCONNECT, 9)], [0]),  # its beginning was never seen
         ([("a", CONNECT, 0), ("a", CONNECT, 0), ("a", DISCONNECT, 9), ("a", DISCONNECT, 9)], [1, 0]),  # each twice
         ([("a", Link.UNKNOWN, 0)], []),
+        ([("a", CONNECT, 10**9), ("b", CONNECT, 101), ("b", DISCONNECT, 102)], [1, 0]),  # a clock that was ahead once
+        (
+            [("", CONNECT, 0), ("", DISCONNECT, 4), ("", CONNECT, 5), ("", CONNECT, 5), ("", DISCONNECT, 9)],
+            [1, 0, 1, 0],
+        ),
     ],
 )
 def test_online(events, online):

@@ -1,6 +1,6 @@
 """Alerts and errors count once, by names within a bound."""
 
-from fleet import reports
+from fleet import limits, reports
 from fleet.limits import NAMES
 from fleet.memory import Known, Vehicle
 from fleet.messages import Report, Reports
@@ -9,8 +9,14 @@ from fleet.reports import ALERTS, ENDED, ERRORS, STARTED, News
 AT = 1_700_000_000_000
 
 
+def news(of, message, car):
+    found, beyond = reports.told(of, message, car)
+    assert not beyond
+    return found
+
+
 def said(of, message, car, labels=(), known=None):
-    rows = reports.rows(of, reports.told(of, message, car), labels, known or Known())
+    rows = reports.rows(of, news(of, message, car), labels, known or Known())
     return [(row.metric, *(value for _, value in row.labels), row.time_ms) for row in rows]
 
 
@@ -29,7 +35,7 @@ def test_an_alert_counts_once_when_it_starts_and_once_when_it_ends():
 
 def test_news_of_an_alert_that_was_over_before_it_was_heard_of():
     alert = Report("A1", AT - 9_000, AT - 1_000)
-    assert reports.told(ALERTS, Reports("", AT, (alert,)), Vehicle(0)) == [
+    assert news(ALERTS, Reports("", AT, (alert,)), Vehicle(0)) == [
         News(alert, STARTED, AT - 9_000), News(alert, ENDED, AT - 1_000, 8_000),
     ]  # fmt: skip
 
@@ -45,9 +51,22 @@ def test_an_error_counts_once():
 
 def test_a_time_that_cannot_be_is_the_records_and_costs_no_neighbour():
     told = Reports("", AT, (Report("A1", 2**60), Report("A2", AT - 1, -5), Report("A3", AT - 2, 2**53)))
-    assert [(news.phase, news.at_ms) for news in reports.told(ALERTS, told, Vehicle(0))] == [
+    assert [(one.phase, one.at_ms) for one in news(ALERTS, told, Vehicle(0))] == [
         ("started", AT), ("started", AT - 1), ("started", AT - 2),
     ]  # fmt: skip
+
+
+def test_a_vehicle_that_lists_more_alerts_than_are_remembered_does_not_count_them_again_and_again():
+    car = Vehicle(0)
+    many = [Report(f"A{n}", AT - n) for n in range(limits.REPORTS + 5)]
+    found = [reports.told(ALERTS, Reports("", AT + n, tuple(many)), car) for n in range(3)]
+    assert [(len(told), beyond) for told, beyond in found] == [(limits.REPORTS, 5), (0, 5), (0, 5)]
+    newer = [Report("B", AT + 9), *many]  # what is known stays known, wherever it is listed
+    assert reports.told(ALERTS, Reports("", AT + 10, tuple(newer)), car) == ([], 6)
+    fewer = [Report("B", AT + 9), *many[9:]]  # others are over: there is room
+    told = news(ALERTS, Reports("", AT + 11, tuple(fewer)), car)
+    assert [one.report.name for one in told] == ["B", *(f"A{n}" for n in range(limits.REPORTS, limits.REPORTS + 5))]
+    assert len(car.seen.marks) == limits.REPORTS
 
 
 def test_names_are_bounded():

@@ -19,7 +19,7 @@ def test_all_that_is_remembered_comes_back():
     before, after = adapter(), adapter()
     for offset in range(5):
         message = encoder.connectivity(AT + offset, f"c{offset}", "CONNECTED", interface=f"i{offset}")
-        before.take(offset, b"VIN-%d" % (offset % 2), encoder.encoded(message))
+        before.take(offset, AT, b"VIN-%d" % (offset % 2), encoder.encoded(message))
     before.vehicles.forgotten = 3
     assert saved.restore(after, saved.snapshot(before, 4)) == 4
     assert after.known.texts == before.known.texts

@@ -56,6 +56,18 @@ def test_events_go_to_the_logs_of_their_service():
     assert (record.event, record.attributes) == ("vehicle.error", {"name": "E", "tag.component": "camera"})
 
 
+def test_arrival_says_what_is_newest_when_a_clock_was_ahead():
+    def said(at, version):
+        return encoder.encoded(encoder.payload(at, {"Version": ("string_value", version)}))
+
+    one = step()
+    one.apply(
+        Records.of([Record(0, AT, said(AT + 10**9, "a"), b"VIN-1"), Record(1, AT + 1, said(AT + 1, "b"), b"VIN-1")])
+    )
+    found = measurements([out.value for out in one.drain()])
+    assert [m.labels["version"] for m in found if m.metric == "vehicle.online"] == ["a", "b"]
+
+
 def test_what_is_at_or_below_the_fence_is_skipped_after_a_restore():
     before, after = step(), step()
     log = [record(offset, float(offset)) for offset in range(6)]
