@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import collections
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from fleet import events, limits, links, plainjson, reports, signals, wire
 from fleet.identity import Naming, vin_of
 from fleet.mapping import Mapping as SignalMapping
 from fleet.memory import Known, Vehicle, Vehicles
-from fleet.messages import Connectivity, Message, Reports, Signals
+from fleet.messages import Connectivity, Message, Signals
 from fleet.reading import Fate
-from fleet.reports import News
 from fleet.rows import Row, framed
 from schemas import corrupt
 from schemas.corrupt import CorruptRecord
@@ -79,20 +78,12 @@ class Adapter:
         vehicle.records, vehicle.last = sequence + 1, offset
         message = self._read(value)
         vin_of(key, message.vin)
+        rows, told = self._said(message, arrived_ms, vehicle, source, self._naming.hidden(vin))
+        if not rows:
+            return None
         producer = Producer(source, f"{self._place}/{vehicle.born}")
-        told: tuple[LogBatch, ...] = ()
-        if isinstance(message, Reports):
-            news, beyond = reports.told(self.kind.value, message, vehicle)
-            self.beyond += beyond
-            rows = reports.rows(self.kind.value, news, self._mapping.labels, self.known)
-            told = tuple(events.batches(self._events(message, news, vin), self._resource, producer, sequence))
-        else:
-            rows = self._rows(message, arrived_ms, vehicle, source)
-        return Made(source, framed(rows, self._resource, producer, sequence), told) if rows else None
-
-    def _events(self, message: Reports, news: Sequence[News], vin: str) -> list[LogRecord]:
-        hidden = self._naming.hidden(vin)
-        return [events.event(self.kind.value, one, self._mapping, hidden, message.created_ms) for one in news]
+        batches = tuple(events.batches(told, self._resource, producer, sequence))
+        return Made(source, framed(rows, self._resource, producer, sequence), batches)
 
     def _read(self, value: bytes) -> Message:
         if len(value) > limits.RECORD_BYTES:
@@ -103,10 +94,18 @@ class Adapter:
             raise CorruptRecord(corrupt.TIME, -1, f"a time of {message.created_ms} ms; a record needs its created_at")
         return message
 
-    def _rows(self, message: Signals | Connectivity, arrived_ms: int, vehicle: Vehicle, source: str) -> list[Row]:
-        mapping, known = self._mapping, self.known
+    def _said(
+        self, message: Message, arrived_ms: int, vehicle: Vehicle, source: str, hidden: str
+    ) -> tuple[list[Row], list[LogRecord]]:
+        """Measurements and events."""
+        mapping, known, of = self._mapping, self.known, self.kind.value
         if isinstance(message, Signals):
             rows, fates = signals.rows_of(message, arrived_ms, vehicle, source, mapping, known)
             self.fates += fates
-            return rows
-        return links.rows_of(message, arrived_ms, vehicle, source, mapping.labels, known)
+            return rows, []
+        if isinstance(message, Connectivity):
+            return links.rows_of(message, arrived_ms, vehicle, source, mapping.labels, known), []
+        news, beyond = reports.told(of, message, vehicle)
+        self.beyond += beyond
+        told = [events.event(of, one, mapping, hidden, message.created_ms) for one in news]
+        return reports.rows(of, news, mapping.labels, known), told

@@ -63,7 +63,9 @@ class _Events(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tags: list[str] | None = None  # of errors; none given: all but those that name a secret
+    tags: list[str] | None = Field(
+        default=None, max_length=limits.TAGS
+    )  # of errors; none given: all that name no secret
     body: bool = False  # of errors, in their words
 
 
