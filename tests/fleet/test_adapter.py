@@ -1,5 +1,6 @@
 """Records in, framed telemetry out: identities that only the log decides, refusals that cost themselves."""
 
+import json
 from contextlib import suppress
 
 import pytest
@@ -11,10 +12,12 @@ from fleet.adapter import Adapter, Kind
 from fleet.identity import Naming
 from fleet.limits import RECORD_BYTES
 from schemas.corrupt import FRAMING, SIZE, SOURCE, TIME, CorruptRecord
+from schemas.logs import LOGS, encode_logs, read_logs
 from schemas.records import SourceKind
 from tests.fleet import encoder
 from tests.fleet.reader import measurements
 
+FRAMED = 10  # bytes of the framing
 AT = 1_700_000_000_000
 MAPPING = mapping.read(mapping.default())
 NAMING = Naming(secret="ours")
@@ -234,3 +237,32 @@ def test_each_reading_of_a_vehicle_signal_and_moment_counts_once(records):
 def test_no_bytes_end_an_adapter(value, kind):
     with suppress(CorruptRecord):
         adapter(kind).take(0, AT, VINS[0], value)
+
+
+ANY_TEXT = st.sampled_from(["a", "\ud800", "\u00e9\n", "x" * 5_000, ""]) | st.text(max_size=6)
+ANY_TIME = st.sampled_from([
+    None, "", "2023-11-14T22:13:20Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z", "1970-01-01T00:00:00Z", "yesterday",
+])  # fmt: skip
+ANY = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT
+ITEM = st.fixed_dictionaries({}, optional={
+    "name": ANY_TEXT, "startedAt": ANY_TIME, "endedAt": ANY_TIME, "createdAt": ANY_TIME, "audiences": st.lists(ANY, max_size=3),
+    "tags": st.dictionaries(ANY_TEXT, ANY_TEXT, max_size=3), "body": ANY_TEXT, "key": st.sampled_from(["Soc", "Gear", "Version", 8]),
+    "value": st.none() | st.dictionaries(st.sampled_from(["stringValue", "doubleValue", "shiftStateValue", "doorValue", "?"]), ANY),
+})  # fmt: skip
+LISTS = {Kind.SIGNALS: "data", Kind.ALERTS: "alerts", Kind.ERRORS: "errors"}
+TOLD = st.fixed_dictionaries({}, optional={
+    "connectionId": ANY_TEXT, "status": ANY, "networkInterface": ANY_TEXT, "isResend": st.booleans(), "createdAt": ANY_TIME,
+})  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(Kind), st.lists(st.tuples(TOLD, st.lists(ITEM, max_size=3)), max_size=3))
+def test_whatever_is_taken_can_be_read_by_whoever_is_next(kind, told):
+    records = [{"createdAt": "2023-11-14T22:13:20Z", LISTS.get(kind, "?"): items, **more} for more, items in told]
+    words = mapping.read(f"{mapping.default()}[events]\nbody = true")
+    one = Adapter(kind, "t/0", words, NAMING)
+    made = run(one, enumerate((VINS[0], json.dumps(record).encode()) for record in records))
+    measurements(telemetry(made))
+    for batch in (batch for found in made.values() for batch in found.events):
+        assert read_logs(LOGS, encode_logs(batch), FRAMED) == batch
+    assert saved.restore(adapter(kind), saved.snapshot(one, 7)) == 7
