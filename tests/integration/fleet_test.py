@@ -125,6 +125,8 @@ def test_adapters_side_by_side_of_which_one_is_killed_one_freezes_and_one_leaves
     def until_alone() -> None:
         until_shared(SIGNAL_PARTITIONS)
 
+    if ADAPTER not in adapters.names:
+        adapters.start(ADAPTER)
     adapters.start("killed", {"TOCSIN_CRASH_AT": f"fleet-{NAMESPACE}_V.after_outputs:25"})
     until_shared(1, 2)
     drive_until(fleet, "the end of the one that is killed", ended(adapters, "killed"))
