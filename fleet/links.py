@@ -8,6 +8,7 @@ measures nothing, and is unmeasured then, not failing.
 
 from __future__ import annotations
 
+from fleet.limits import TEXT_CHARS
 from fleet.memory import Known, Vehicle
 from fleet.messages import Connectivity, Link
 from fleet.rows import Labels, Row
@@ -30,11 +31,10 @@ def rows_of(
     interface = known.admitted("interface", message.interface or "unknown")
     told = (*labels, ("event", message.link.name.lower()), ("interface", interface))
     rows = [Row(CONNECTIONS, MeasureKind.COUNTER, "1", told, at, 1.0)]
-    before = vehicle.open
-    since = min(at, arrived_ms)
+    connection, since, before = message.connection[:TEXT_CHARS], min(at, arrived_ms), vehicle.open
     if message.link is Link.CONNECTED and not over and since >= vehicle.since_ms:
-        vehicle.connection, vehicle.since_ms, vehicle.open = message.connection, since, True
-    elif message.link is Link.DISCONNECTED and message.connection == vehicle.connection:
+        vehicle.connection, vehicle.since_ms, vehicle.open = connection, since, True
+    elif message.link is Link.DISCONNECTED and connection == vehicle.connection:
         vehicle.open = False
     elif message.link is Link.DISCONNECTED and not vehicle.connection:
         return [*rows, _online(False, source, labels, at)]  # we came in the middle: its beginning was never seen

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from fleet import links
+from fleet.limits import TEXT_CHARS
 from fleet.memory import Known, Vehicle
 from fleet.messages import Connectivity, Link
 
@@ -51,6 +52,17 @@ def test_online(events, online):
     counted, found = told(events)
     assert found == online
     assert len(counted) == len(set(events))
+
+
+def test_a_connections_id_may_be_long_and_is_not_kept_so():
+    car, known, name = Vehicle(0), Known(), "c" * 10_000
+    rows = [
+        row
+        for number, link in enumerate((CONNECT, DISCONNECT))
+        for row in links.rows_of(Connectivity("", AT + number, name, link, "wifi"), AT, car, "v1", (), known)
+    ]
+    assert [row.value for row in rows if row.metric == "vehicle.online"] == [1, 0]
+    assert len(car.connection) <= TEXT_CHARS
 
 
 def test_any_order_of_two_whole_connections_ends_offline():
