@@ -2,7 +2,7 @@
 
 What: `vehicle.connections` by event, and `vehicle.online`, 1 or 0, when it changes. Why by connection: events come out of
 order and unpaired, so that only the end of the newest connection says that a vehicle is offline, and an end that came before
-its beginning says that this connection is over. It refuses to say anything of the time after: a vehicle that is offline
+its beginning says that this connection is over, and older ones with it. It refuses to say anything of the time after: a vehicle that is offline
 measures nothing, and is unmeasured then, not failing.
 """
 
@@ -32,8 +32,8 @@ def rows_of(
     told = (*labels, ("event", message.link.name.lower()), ("interface", interface))
     rows = [Row(CONNECTIONS, MeasureKind.COUNTER, "1", told, at, 1.0)]
     connection, since, before = message.connection[:TEXT_CHARS], min(at, arrived_ms), vehicle.open
-    if message.link is Link.CONNECTED and not over and since >= vehicle.since_ms:
-        vehicle.connection, vehicle.since_ms, vehicle.open = connection, since, True
+    if message.link is Link.CONNECTED and since >= vehicle.since_ms and not (over and vehicle.open):
+        vehicle.connection, vehicle.since_ms, vehicle.open = connection, since, not over
     elif message.link is Link.DISCONNECTED and connection == vehicle.connection:
         vehicle.open = False
     elif message.link is Link.DISCONNECTED and not vehicle.connection:

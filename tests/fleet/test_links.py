@@ -54,6 +54,18 @@ def test_online(events, online):
     assert len(counted) == len(set(events))
 
 
+def test_the_beginning_of_a_connection_that_is_over_outdates_older_ones():
+    """Of `a` no end ever comes: it must not pass for open, or nobody hears of `c`."""
+    car, known = Vehicle(0), Known()
+    events = [("b", DISCONNECT, 9), ("b", CONNECT, 5), ("a", CONNECT, 0), ("c", CONNECT, 20)]
+    rows = [
+        row
+        for name, link, at in events
+        for row in links.rows_of(Connectivity("", AT + at, name, link, "wifi"), AT + 99, car, "v1", (), known)
+    ]
+    assert [(row.value, row.time_ms - AT) for row in rows if row.metric == "vehicle.online"] == [(0, 9), (1, 20)]
+
+
 def test_a_connections_id_may_be_long_and_is_not_kept_so():
     car, known, name = Vehicle(0), Known(), "c" * 10_000
     rows = [
