@@ -2,8 +2,8 @@
 
 What: `vehicle.connections` by event, and `vehicle.online`, 1 or 0, when it changes. Why by connection: events come out of
 order and unpaired, so that only the end of the newest connection says that a vehicle is offline, and an end that came before
-its beginning says that this connection is over, and older ones with it. It refuses to say anything of the time after: a vehicle that is offline
-measures nothing, and is unmeasured then, not failing.
+its beginning says that this connection is over, and older ones with it. It refuses to say anything of the time after: a vehicle
+that is offline measures nothing, and is unmeasured then, not failing.
 """
 
 from __future__ import annotations

@@ -36,14 +36,14 @@ class News(NamedTuple):
 def told(of: str, message: Reports, vehicle: Vehicle) -> tuple[list[News], int]:
     """The news of a record, in its order; and how many of its reports were beyond what is remembered of a vehicle. A report
     without a time of its own, or with one that is none, has the record's."""
-    starts = [_time(report.started_ms) or message.created_ms for report in message.reports]
-    marks = [short_hash(f"{report.name}\0{at}".encode()) for report, at in zip(message.reports, starts, strict=True)]
+    marks = [_mark(report, message) for report in message.reports]
     seen, most, found, beyond = vehicle.seen, limits.REPORTS, list[News](), 0
     remembered = seen.together(marks, most)
-    for report, started, mark in zip(message.reports, starts, marks, strict=True):
+    for report, mark in zip(message.reports, marks, strict=True):
         if mark not in remembered:
             beyond += 1
             continue
+        started = _time(report.started_ms) or message.created_ms
         if seen.first(mark, _START, most=most):
             found.append(News(report, STARTED if of == ALERTS else "", started))
         ended = _time(report.ended_ms)
@@ -60,6 +60,11 @@ def rows(of: str, news: list[News], labels: Labels, known: Known) -> list[Row]:
         own = (*labels, ("name", known.admitted(of, one.report.name)), *phase)
         found.append(Row(f"vehicle.{of}", MeasureKind.COUNTER, "1", own, one.at_ms, 1.0))
     return found
+
+
+def _mark(report: Report, message: Reports) -> int:
+    """Of its name and start, even of one that cannot be; of one without a start, the record's time."""
+    return short_hash(f"{report.name}\0{report.started_ms or message.created_ms}".encode())
 
 
 def _time(at_ms: int) -> int:

@@ -61,13 +61,13 @@ def _read(reader: Callable[[memoryview], M], data: bytes, what: str) -> M:
 def _split(view: memoryview, of: int) -> tuple[list[Value], dict[int, Value]]:
     """The values of the repeated field `of`, and of each other field the last one, as protobuf has it."""
     several: list[Value] = []
-    single_ones: dict[int, Value] = {}
+    others: dict[int, Value] = {}
     for number, value in fields(view):
         if number == of:
             several.append(value)
         else:
-            single_ones[number] = value
-    return bounded(several), single_ones
+            others[number] = value
+    return bounded(several), others
 
 
 def _signals(view: memoryview) -> Signals:

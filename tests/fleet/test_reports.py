@@ -54,6 +54,8 @@ def test_a_time_that_cannot_be_is_the_records_and_costs_no_neighbour():
     assert [(one.phase, one.at_ms) for one in news(ALERTS, told, Vehicle(0))] == [
         ("started", AT), ("started", AT - 1), ("started", AT - 2),
     ]  # fmt: skip
+    car, broken = Vehicle(0), Report("A1", 2**60)
+    assert [len(news(ALERTS, Reports("", AT + n, (broken,)), car)) for n in range(3)] == [1, 0, 0], "listed, not new"
 
 
 def test_a_vehicle_that_lists_more_alerts_than_are_remembered_does_not_count_them_again_and_again():
