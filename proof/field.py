@@ -226,14 +226,22 @@ class Field:
         opened = {incident.dedup_key: incident.opened_ms for incident in self.pager.pagerduty.incidents}
         return incidents(opened, {key: self.watch.log.subjects(key) for key in opened}, expected)
 
-    def acknowledge(self) -> None:
-        """A person acknowledges what is open at the pager, each once; with `tocsin ack`'s own words."""
-        for incident in list(self.pager.pagerduty.incidents):
-            key = incident.dedup_key
-            if incident.status == "triggered" and key not in self.notes.asked and key in self.watch.places:
-                now_ms = self.notes.asked[key] = time.time_ns() // 1_000_000
-                command = Command(f"proof-{key}", "acknowledge", key, "proof", now_ms, {})
-                ask.send(self.cluster.bootstrap, ask.Asked(command, self.watch.places[key], 0))
+    def open(self, partitions: Collection[int]) -> list[str]:
+        """Incidents at the pager that nobody has acknowledged, of which one that holds those partitions tells."""
+        return [
+            incident.dedup_key for incident in list(self.pager.pagerduty.incidents)
+            if incident.status == "triggered" and incident.dedup_key not in self.notes.asked
+            and self.watch.places.get(incident.dedup_key) in partitions
+        ]  # fmt: skip
+
+    def acknowledge(self, partitions: Collection[int], most: int = PARTITIONS) -> int:
+        """A person acknowledges so many of what is open there, each once; with `tocsin ack`'s own words."""
+        found = self.open(partitions)[:most]
+        for key in found:
+            now_ms = self.notes.asked[key] = time.time_ns() // 1_000_000
+            command = Command(f"proof-{key}", "acknowledge", key, "proof", now_ms, {})
+            ask.send(self.cluster.bootstrap, ask.Asked(command, self.watch.places[key], 0))
+        return len(found)
 
     def repeated(self) -> int:
         """Incidents at the pager beyond one for each key, and for each group."""

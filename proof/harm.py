@@ -40,3 +40,7 @@ class Harm:
         while time.monotonic() < ends:
             self.field.tend()
             way.open()
+
+    def _boot(self) -> str:
+        """A name that nothing has had."""
+        return f"h{self.rng.getrandbits(32):08x}"

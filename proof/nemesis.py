@@ -22,19 +22,17 @@ from proof.intent import burst
 from proof.registry import SCHEMA_ID
 from proof.siege import Siege
 from proof.tampering import Tampering
+from proof.telling import Telling, telling
 from proof.way import Way
-from sinks.fakes.receiver import Fault
 from streams import topics
 
-TOLD_S = 1.0  # between two services that fail, while somebody is to die as he tells of one
-PAGER_FAULTS = 5
 LINK_DELAY_S, LINK_BYTES_PER_S = 0.2, 8_000.0
 SUSPENDED_S = 0.2
 FULL_BYTES = 4_096  # no file may grow beyond
 SKEWED = ROOT / "proof" / "skewed"
 
 
-class Nemesis(Siege, Tampering):
+class Nemesis(Siege, Tampering, Telling):
     """Every action, by its name."""
 
     def __init__(self, field: Field, seed: int) -> None:
@@ -63,9 +61,14 @@ class Nemesis(Siege, Tampering):
     def _do_crash(self, step: Step) -> int:
         """Kill a worker and start it again so that it kills itself at a named step; two deaths, if it comes by there."""
         name, _, point = step.target.partition("=")
-        field, bursts = self.field, 0
-        held, since = self._victim(name), time.monotonic()
-        ends = len(field.ends)
+        field, tells = self.field, point.startswith("notify.")
+        ends, asked = len(field.ends), set(field.notes.asked)
+        if tells:
+            self._opened(name)
+        held = self._victim(name)
+        if tells:
+            field.acknowledge(telling(field.held(name)), 1)
+        since = time.monotonic()
         field.kill(name)
         field.start(name, crash=point)
         first, alive = Way(field, since, held), time.monotonic()
@@ -77,16 +80,15 @@ class Nemesis(Siege, Tampering):
             mine = field.held(name)
             if mine:
                 held, alive = {partition for _, partition in mine}, time.monotonic()
-            if point.startswith("notify.") and any(stage == "notify" for stage, _ in mine):
-                burst(field.load.failing(f"told-{name}-{field.kills}-{bursts}"), 100, 60)
-                bursts += 1
-                field.acknowledge()
-                field.during(TOLD_S)
+            if tells:
+                self._keeps_telling(telling(mine))
             field.tend()
         field.kills += 1
         second = Way(field, alive, held)
         self._arrive(first)
         self._arrive(second)
+        if tells:
+            self._heard(asked)
         return 2
 
     def _do_kill_all(self, step: Step) -> int:
@@ -153,46 +155,6 @@ class Nemesis(Siege, Tampering):
             self.field.cluster.start(node)
             self.field.until("all copies in sync", self.field.cluster.healed)
         return min(step.count, len(WORKERS)) + min(step.count, NODES)
-
-    def _do_pager(self, step: Step) -> int:
-        """Hang up, take it and say 500, throttle, take it and hang up, be unavailable; the webhook is well meanwhile."""
-        pager = self.field.pager.pagerduty
-        before = sum(not 200 <= arrival.status < 300 for arrival in pager.log())
-        pager.fails(
-            Fault(0),
-            Fault(500, taking=True),
-            Fault(429, headers={"retry-after": "1"}),
-            Fault(0, taking=True),
-            Fault(503),
-        )
-
-        def met() -> int:
-            return sum(not 200 <= arrival.status < 300 for arrival in pager.log()) - before
-
-        self.field.until("all five faults of the pager", lambda: met() >= PAGER_FAULTS)
-        return PAGER_FAULTS
-
-    def _do_pager_dead(self, step: Step) -> int:
-        """It takes nothing for a while, and somebody has to be told."""
-        pager = self.field.pager.pagerduty
-        pager.stays(Fault(0))
-        self.field.during(step.seconds)
-        pager.stays(None)
-        return 1
-
-    def _do_storm(self, step: Step) -> int:
-        """So many services begin to fail in the same moment; each has its page."""
-        services = [f"storm-{self.rng.getrandbits(32):08x}" for _ in range(step.count)]
-        for client in [self.field.load.failing(service) for service in services]:
-            burst(client, 100, 60)
-        self._recover()
-
-        def told() -> bool:
-            pages, _ = self.field.pages(services)
-            return sum(page.delivered_ms is not None for page in pages) >= len(services)
-
-        self.field.until(f"{len(services)} pages", told)
-        return len(services)
 
     def _do_registry(self, step: Step) -> int:
         """A registry that goes away: what its records name is known already, and goes on. Then a worker dies, and whoever

@@ -68,9 +68,6 @@ class Tampering(Harm):
         self._recover()
         return step.count
 
-    def _boot(self) -> str:
-        return f"h{self.rng.getrandbits(32):08x}"
-
     def _publish(self, key: bytes, records: Sequence[tuple[bytes, str]]) -> None:
         """Values, each with its codec, to any partitions."""
         fixed = {"bootstrap.servers": self.field.cluster.bootstrap, "acks": "all", "message.max.bytes": 8 << 20}
