@@ -190,6 +190,11 @@ class Field:
         """Memory of the workers."""
         return sum(psutil.Process(self.workers.pid(name)).memory_info().rss for name in self.workers.names) / 1e6
 
+    def says(self, name: str, words: Collection[str]) -> int:
+        """How many lines of a worker's log have one of these words, in this life of it."""
+        text = self.workers.log(name).read_text(encoding="utf-8", errors="replace")
+        return sum(any(word in line for word in words) for line in text.splitlines())
+
     def known(self, service: str) -> Callable[[int], bool]:
         """Whether so many requests of a service, from now on, have been taken in."""
         group = SloGroup(self.objectives[0].slo, 0, {"service": service}).canonical()

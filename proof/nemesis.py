@@ -6,7 +6,6 @@ read; this is all that acts on it. It refuses to clean up: `Field.heal` puts eve
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
@@ -20,6 +19,7 @@ from proof.field import PARTITIONS, Field
 from proof.harm import Unexpected
 from proof.intent import burst
 from proof.registry import SCHEMA_ID
+from proof.scarcity import Scarcity
 from proof.siege import Siege
 from proof.tampering import Tampering
 from proof.telling import Telling, telling
@@ -27,12 +27,10 @@ from proof.way import Way
 from streams import topics
 
 LINK_DELAY_S, LINK_BYTES_PER_S = 0.2, 8_000.0
-SUSPENDED_S = 0.2
-FULL_BYTES = 4_096  # no file may grow beyond
 SKEWED = ROOT / "proof" / "skewed"
 
 
-class Nemesis(Siege, Tampering, Telling):
+class Nemesis(Siege, Tampering, Telling, Scarcity):
     """Every action, by its name."""
 
     def __init__(self, field: Field, seed: int) -> None:
@@ -45,11 +43,6 @@ class Nemesis(Siege, Tampering, Telling):
         """Do it, and wait until measurements sent after it come out. Raises NotInTime, Unexpected."""
         with self.field.notes.fault(step.action):
             self.injected += self._actions[step.action](step)
-
-    def _victim(self, name: str) -> set[int]:
-        """Partitions of a worker that is going to die: it must hold some, or its death would show nothing."""
-        self.field.until(f"all at work before {name} dies", self.field.at_work)
-        return {partition for _, partition in self.field.held(name)}
 
     def _do_kill(self, step: Step) -> int:
         self.field.during(step.seconds)
@@ -219,56 +212,6 @@ class Nemesis(Siege, Tampering, Telling):
         held, since = self._victim(name), time.monotonic()
         self.field.kill(name)
         self._recover(since, held)
-        return 1
-
-    def _restarted(self, name: str, own: Mapping[str, str]) -> None:
-        """End a worker in good order; it starts again with settings of its own, and holds something."""
-        field = self.field
-        field.resting.add(name)
-        os.kill(field.workers.pid(name), signal.SIGTERM)
-        field.until(f"the end of {name}", lambda: name not in field.workers.names)
-        field.start(name, own=own)
-        field.resting.discard(name)
-        field.until("all at work again", field.at_work)
-
-    def _do_starve(self, step: Step) -> int:
-        """A worker that may open no more files or connections, has no more memory, or gets a fifth of a processor."""
-        name, _, what = step.target.partition("=")
-        held, since = self._victim(name), time.monotonic()
-        process = psutil.Process(self.field.workers.pid(name))
-        limits = {"files": psutil.RLIMIT_NOFILE, "memory": psutil.RLIMIT_AS}
-        if what == "processor":
-            self._slowed(process, step.seconds)
-            self._recover()
-            return 1
-        kind = limits[what]
-        before = process.rlimit(kind)
-        process.rlimit(kind, (process.num_fds() if what == "files" else process.memory_info().vms, before[1]))
-        way = Way(self.field, since, held)
-        self._meanwhile(step.seconds, way)
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended itself, which is as good
-            process.rlimit(kind, before)
-        self._arrive(way)
-        return 1
-
-    def _slowed(self, process: psutil.Process, seconds: float) -> None:
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
-            process.suspend()
-            self.field.during(SUSPENDED_S)
-            process.resume()
-            self.field.during(SUSPENDED_S / 4)
-
-    def _do_full_disk(self, step: Step) -> int:
-        """A broker that can write no byte more, until it gives up; then it is started again with room."""
-        cluster = self.field.cluster
-        node, since = cluster.leader(topics.TELEMETRY, int(step.target)), time.monotonic()
-        psutil.Process(cluster.nodes[node].pid).rlimit(psutil.RLIMIT_FSIZE, (FULL_BYTES, FULL_BYTES))
-        way = Way(self.field, since, range(PARTITIONS))
-        self.field.until(f"the end of broker {node}", lambda: node not in cluster.running)
-        self._arrive(way)
-        cluster.start(node)
-        self.field.until("all copies in sync", cluster.healed)
         return 1
 
     def _do_ports(self, step: Step) -> int:

@@ -23,6 +23,7 @@ YEAR_9999_MS = 253_402_300_799_000
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 BOMB_BYTES = 7 << 20  # the broker takes 8 MiB, compressed or not
 SERIES_A_BATCH = 500
+BULK_ROWS = 4_096  # measurements: as many as a batch may have
 
 
 def poison(good: bytes) -> tuple[bytes, ...]:
@@ -55,4 +56,15 @@ def flood(boot: str, now_ms: int, count: int) -> Iterator[bytes]:
         yield encode_batch(
             entries, resource, who, base_ms=now_ms, series=np.arange(size), delta_ms=np.zeros(size),
             value=np.ones(size), sequence=sequence,
+        )  # fmt: skip
+
+
+def bulk(source: str, boot: str, now_ms: int, count: int) -> Iterator[bytes]:
+    """So many batches that are as large as they may be: all of one series, and good."""
+    resource, entries = Resource(service=source, source_kind=SourceKind.WEB), [SeriesEntry("proof.bulk")]
+    rows = np.arange(BULK_ROWS)
+    for sequence in range(1, count + 1):
+        yield encode_batch(
+            entries, resource, Who(source, boot), base_ms=now_ms, series=np.zeros(BULK_ROWS), delta_ms=np.zeros(BULK_ROWS),
+            value=rows, sequence=sequence,
         )  # fmt: skip
