@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import re
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -40,7 +39,6 @@ PARTIALS = "telemetry.partials"
 LATE, SLO, FINAL, CORRECTION = 1, 2, 4, 8  # bits of a row's flags
 FIXED = 2**20  # of one event in `total`
 ROLLUPS, PARTIAL = load("rollup_batch.avsc"), load("partial_batch.avsc")
-_ESCAPED = re.compile(rb"\\x([0-9A-F]{2})")
 
 
 @dataclasses.dataclass(slots=True)
@@ -168,7 +166,7 @@ def bounds(sent: Cells, unknown: Cells, found: Cells) -> list[str]:
 
 def unescape(line: bytes) -> bytes:
     r"""The bytes of a value that Kafka's own `Bytes.toString` wrote: printable ones as they are, the others as \xHH."""
-    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), line)
+    return line.decode("unicode_escape").encode("latin-1")
 
 
 def records_in(bootstrap: str, topic: str) -> int:

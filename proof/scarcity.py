@@ -17,16 +17,16 @@ import psutil
 from proof import payloads
 from proof.booked import book
 from proof.faults import Step
-from proof.field import PARTITIONS
+from proof.field import PARTITIONS, NotInTime
 from proof.harm import Harm, Unexpected
 from proof.intent import sources_on
 from proof.way import Way
 from streams import topics
 
 FILES = 3  # numbers of files from this one on may not be used: what is open stays open
-BULK = 100  # batches that make a worker ask for memory, with 4,096 measurements each
+BULK = 40  # batches that make a worker ask for memory, with 4,096 measurements each
 FELT = {"files": ("Too many open files", "Errno 24"), "memory": ("MemoryError", "Cannot allocate memory")}
-FELT_MAX_S = 30.0
+AGAIN_S, FELT_MAX_S = 3.0, 30.0  # after which it is done once more; until it must be felt
 SUSPENDED_S = 0.2
 FULL_BYTES = 4_096  # no file may grow beyond
 
@@ -47,12 +47,13 @@ class Scarcity(Harm):
 
     def _no_memory(self, name: str, seconds: float) -> None:
         """It may take no more than it has, and is sent so much at once that it needs more. All of that is in the books."""
-        field, boot, found = self.field, self._boot(), set[int]()
+        field, found = self.field, set[int]()
         field.until(f"something for {name} to aggregate", lambda: bool(found.update(self._aggregated(name)) or found))
-        (source,) = sources_on(min(found), PARTITIONS, boot, 1)
+        (source,) = sources_on(min(found), PARTITIONS, self._boot(), 1)
 
         def much() -> None:
-            book(field.load, source.encode(), list(payloads.bulk(source, boot, time.time_ns() // 1_000_000, BULK)))
+            found = payloads.bulk(source, self._boot(), time.time_ns() // 1_000_000, BULK)
+            book(field.load, source.encode(), list(found))
 
         self._limited(name, psutil.RLIMIT_DATA, data_bytes(field.workers.pid(name)), "memory", much, seconds)
 
@@ -64,15 +65,20 @@ class Scarcity(Harm):
         field, held, since = self.field, self._victim(name), time.monotonic()
         process, ends = psutil.Process(field.workers.pid(name)), len(field.ends)
         before, words = process.rlimit(kind), FELT[what]
-        said = field.says(name, words)
+        said, ends_at = field.says(name, words), since + FELT_MAX_S
+
+        def felt() -> bool:
+            return field.says(name, words) > said or len(field.ends) > ends
+
         process.rlimit(kind, (limit, before[1]))
         way = Way(field, since, held)
         try:
-            cause()
-            field.until(
-                f"a worker without {what} that says so, or ends",
-                lambda: field.says(name, words) > said or len(field.ends) > ends, FELT_MAX_S,
-            )  # fmt: skip
+            while not felt():
+                if time.monotonic() > ends_at:
+                    raise Unexpected(f"{Unexpected.__doc__}: {name} may have no more {what}, and feels nothing of it")
+                cause()
+                with contextlib.suppress(NotInTime):
+                    field.until("a worker that says so, or ends", felt, AGAIN_S)
             self._meanwhile(seconds, way)
         finally:
             with contextlib.suppress(psutil.NoSuchProcess):  # it has ended itself, which is as good

@@ -55,6 +55,7 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("proof.scarcity.Scarcity._restarted", lambda *of: None)
     monkeypatch.setattr("proof.scarcity.book", lambda *of: 0)
     monkeypatch.setattr("proof.scarcity.FELT_MAX_S", 1.0)
+    monkeypatch.setattr("proof.scarcity.AGAIN_S", 0.5)
     found = Machine(request.param, tmp_path / "log")
     found.until("its start", lambda: found.says("", ["begun"]) > 0, 10.0)
     yield found
@@ -78,7 +79,7 @@ def test_a_limit_is_felt_and_taken_away_again(machine: Machine, what: str) -> No
 @pytest.mark.parametrize("machine", [IDLE], indirect=True)
 @pytest.mark.parametrize("what", ["files", "memory"])
 def test_a_limit_that_nobody_feels_is_an_error(machine: Machine, what: str) -> None:
-    with pytest.raises(NotInTime, match=f"a worker without {what} that says so, or ends"):
+    with pytest.raises(Unexpected, match=f"worker-1 may have no more {what}, and feels nothing of it"):
         nemesis(machine).act(Step("starve", f"worker-1={what}", 0.1))
 
 
