@@ -31,6 +31,7 @@ TOPICS: Mapping[str, str] = {
     "telemetry.dlq": "dead_letter.avsc",
 }
 ANSWER_S = 20.0  # for a broker to answer
+BEGINS_BYTES = 256  # of a refused record
 FLAG_FINAL = 4  # bit of `flags`
 FRACTION = 2**40  # units of `sum_frac` in one unit of the measurement
 
@@ -102,6 +103,7 @@ class Audit:
         self._found: dict[tuple[bytes, int], tuple[int, Cell]] = {}  # (definition, start) -> (as-of offset, cell)
         self._late: dict[tuple[int, int], bytes] = {}  # (partition, offset) -> original
         self._dead: dict[tuple[int, int], str] = {}  # (partition, offset) -> reason
+        self.originals: dict[tuple[int, int], bytes] = {}  # (partition, offset) of a refused one -> how it begins
         self._identities: dict[bytes, Identity] = {}
         self.rollups = 0  # rows read, all revisions
         self._final: dict[tuple[bytes, int], int] = {}  # lowest revision that said "final"
@@ -121,6 +123,7 @@ class Audit:
             self._late[place] = record["original"]
         else:
             self._dead[place] = record["reason"]
+            self.originals[place] = record["original"][:BEGINS_BYTES]
 
     def read_rollup(self, columns: Mapping[str, bytes]) -> None:
         """Take in the cells of one batch of rollups of ten seconds, as columns of little-endian bytes by name."""

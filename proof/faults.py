@@ -95,7 +95,7 @@ def once(rng: random.Random, long: bool) -> list[Row]:
         Row("20", "the schema registry down", (Step("registry", rng.choice(WORKERS), seconds=10.0 if long else 2.0),)),
         Row("24", "requests that are too large", (Step("oversized", count=5 if long else 1),), gated=True),
         Row("26", "NaN, infinities, year 9999, NUL", (Step("hostile"),)),
-        Row("23", "batches that unfold to many times their size", (Step("bombs"),)),
+        Row("23", "batches that unfold to a gigabyte", (Step("bombs"),)),
         Row("17", "many services fail at once", (Step("storm", count=60 if long else 20),)),
         Row("35", "ports that a worker opens", (Step("ports"),), pages=False),
         Row("22", "more series than a worker keeps", (Step("flood", count=50_000 if long else 6_000),)),

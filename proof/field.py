@@ -17,8 +17,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
-import psutil
-
 from bench.rig import Metrics
 from cli import ask
 from demo.audit import Verdict, compare
@@ -84,6 +82,7 @@ class Field:
         self.ends: list[tuple[str, int]] = []  # workers that ended without being killed from here: (name, exit code)
         self.deadlines = LONG if long else SHORT
         self.flooded = 0
+        self.unfolding: set[tuple[int, int]] = set()  # places of the raw topic that unfold to a gigabyte
         self.answers_lost = 0  # of the gateway, after Kafka had acknowledged
         self.worst: dict[str, float] = {}  # figures of rows, the largest of each
         self.notes = Notes()
@@ -186,9 +185,10 @@ class Field:
         found = [cell.count for key, cell in self.watch.audit.found().items() if key[0][0] == FLOOD]
         return sum(found), len(found)
 
-    def resident_mb(self) -> float:
-        """Memory of the workers."""
-        return sum(psutil.Process(self.workers.pid(name)).memory_info().rss for name in self.workers.names) / 1e6
+    def note(self, **figures: float) -> None:
+        """The largest of each is shown."""
+        for name, value in figures.items():
+            self.worst[name] = max(self.worst.get(name, value), value)
 
     def says(self, name: str, words: Collection[str]) -> int:
         """How many lines of a worker's log have one of these words, in this life of it."""

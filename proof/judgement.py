@@ -76,7 +76,7 @@ def last_checks(field: Field, seed: int, told: Callable[[str], None]) -> End:
     told("the load stands still; the last windows, and the raw topic read by Kafka's own consumer")
     with field.quiet(), ThreadPoolExecutor(BESIDE) as beside:
         once_more(field)
-        raw = beside.submit(oracle.foreign, field.cluster.bootstrap, topics.TELEMETRY)
+        raw = beside.submit(oracle.foreign, field.cluster.bootstrap, topics.TELEMETRY, field.unfolding)
         first = beside.submit(controls.commit_first, field.cluster.bootstrap)
         with contextlib.suppress(NotInTime):
             field.until("every measurement", lambda: field.verdict().exact, LAST_MAX_S)

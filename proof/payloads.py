@@ -1,7 +1,6 @@
 """Payloads: records that somebody hostile or broken may publish, as bytes.
 
-What: poison (no record at all), hostile numbers and labels, bombs (small records that unfold to large ones), and more series
-than a worker keeps. Why: what is sent is data and can be read in one place. It refuses to publish anything: `proof.nemesis`
+What: poison (no record at all), hostile numbers and labels, more series than a worker keeps, and very many measurements. Why: what is sent is data and can be read in one place. It refuses to publish anything: `proof.nemesis`
 does. None of it is in the ledger; it is judged apart, by metric.
 """
 
@@ -20,8 +19,6 @@ APART = frozenset({HOSTILE, FLOOD})  # metrics that the ledger does not know
 HOSTILE_VALUES = (float("nan"), float("inf"), float("-inf"), 1.7e308, -1.7e308, 5e-324, 2.0**63, -0.0)
 HOSTILE_LABELS = ("\0", "\u202eabc", "a" * 4_000, "", "\U0001f4a5", "x\n# HELP y", "{}", "null")
 YEAR_9999_MS = 253_402_300_799_000
-CODECS = ("gzip", "snappy", "lz4", "zstd")
-BOMB_BYTES = 7 << 20  # the broker takes 8 MiB, compressed or not
 SERIES_A_BATCH = 500
 BULK_ROWS = 4_096  # measurements: as many as a batch may have
 

@@ -47,9 +47,14 @@ class Scarcity(Harm):
 
     def _no_memory(self, name: str, seconds: float) -> None:
         """It may take no more than it has, and is sent so much at once that it needs more. All of that is in the books."""
-        field, found = self.field, set[int]()
-        field.until(f"something for {name} to aggregate", lambda: bool(found.update(self._aggregated(name)) or found))
-        (source,) = sources_on(min(found), PARTITIONS, self._boot(), 1)
+        field, partitions = self.field, set[int]()
+
+        def aggregates() -> bool:
+            partitions.update(self._aggregated(name))
+            return bool(partitions)
+
+        field.until(f"something for {name} to aggregate", aggregates)
+        (source,) = sources_on(min(partitions), PARTITIONS, self._boot(), 1)
 
         def much() -> None:
             found = payloads.bulk(source, self._boot(), time.time_ns() // 1_000_000, BULK)

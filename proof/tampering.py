@@ -6,18 +6,21 @@ What: one function an action. Why: the log takes in whatever anybody publishes. 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 
 from confluent_kafka import Producer
 
-from proof import payloads
+from proof import bombs, payloads
 from proof.faults import Step
 from proof.field import PARTITIONS
+from proof.gate import peak_mb
 from proof.harm import Harm, Unexpected
 from streams import topics
 
-BOMB_MB = 64.0
+BOMB_MB = 160.0  # by which a worker's memory may grow: what one batch may unfold to, and what was fetched
+UNFOLDS = re.compile(rb"batch refused: .* (unfold beyond|declare) \d+")
 
 
 class Tampering(Harm):
@@ -34,23 +37,41 @@ class Tampering(Harm):
 
     def _do_poison(self, step: Step) -> int:
         broken = payloads.poison(self.field.load.noted.kept[-1][1])
-        self._refused([(value, "none") for value in broken])
+        self._refused(broken)
         return len(broken)
 
     def _do_bombs(self, step: Step) -> int:
-        """Small batches that unfold to many times their size, one of each codec: noted, and nobody's memory grows by it."""
-        before = self.field.resident_mb()
-        self._refused([(bytes(payloads.BOMB_BYTES), codec) for codec in payloads.CODECS])
-        grown = self.field.resident_mb() - before
+        """Batches of up to 8 MiB that unfold to a gigabyte, one of each codec: each is noted, and nobody's memory grows by it.
+        The load stands still as they are sent, so that whoever reads the raw topic can step over them."""
+        field, partition, ends = self.field, self.rng.randrange(PARTITIONS), len(self.field.ends)
+        field.until("all at work before the bombs", field.at_work)
+        made = [bombs.batch(number, pack(), time.time_ns() // 1_000_000) for number, pack in bombs.MADE.values()]
+        before = {name: peak_mb(field.workers.pid(name), afresh=True) for name in field.workers.names}
+        try:
+            with field.quiet():
+                offsets = bombs.append(field.cluster.bootstrap, partition, made)
+        except (bombs.NotTaken, TimeoutError) as error:
+            raise Unexpected(f"{Unexpected.__doc__}: {error}") from error
+        field.unfolding |= {(partition, offset) for offset in offsets}
+        noted = field.watch.audit.originals
+        field.until("the dead letters", lambda: all((partition, offset) in noted for offset in offsets))
+        self._recover()
+        if len(field.ends) > ends:
+            raise Unexpected(f"{Unexpected.__doc__}: {field.ends[ends:]} ended by it")
+        wrong = [noted[partition, offset] for offset in offsets if not UNFOLDS.search(noted[partition, offset])]
+        if wrong:
+            raise Unexpected(f"{Unexpected.__doc__}: noted, but for another reason: {wrong}")
+        grown = max(peak_mb(field.workers.pid(name)) - before[name] for name in before)
+        field.note(bombs_memory_mb=round(grown))
         if grown > BOMB_MB:
-            raise Unexpected(f"{Unexpected.__doc__}: the workers' memory grew by {grown:.0f} MB")
-        return len(payloads.CODECS)
+            raise Unexpected(f"{Unexpected.__doc__}: a worker's memory grew by {grown:.0f} MB")
+        return len(offsets)
 
-    def _refused(self, records: Sequence[tuple[bytes, str]]) -> None:
-        """Publish records (value, codec) of which each must become a dead letter."""
+    def _refused(self, records: Sequence[bytes]) -> None:
+        """Publish records of which each must become a dead letter."""
         letters = self.field.watch.audit
         before = len(letters.dead_letters)
-        self._publish(b"broken", records)
+        self._publish(b"broken", [(value, "none") for value in records])
         self.field.until("the dead letters", lambda: len(letters.dead_letters) >= before + len(records))
         self._recover()
 
