@@ -84,7 +84,7 @@ class Field:
         self.flooded = 0
         self.unfolding: set[tuple[int, int]] = set()  # places of the raw topic that unfold to a gigabyte
         self.answers_lost = 0  # of the gateway, after Kafka had acknowledged
-        self.worst: dict[str, float] = {}  # figures of rows, the largest of each
+        self.worst: dict[str, float] = {}  # figures of rows, the largest of each or their sum
         self.notes = Notes()
         self.objectives = objectives(SLOS)
         self._stack = contextlib.ExitStack()
@@ -189,6 +189,11 @@ class Field:
         """The largest of each is shown."""
         for name, value in figures.items():
             self.worst[name] = max(self.worst.get(name, value), value)
+
+    def tally(self, **figures: float) -> None:
+        """The sum of each is shown."""
+        for name, value in figures.items():
+            self.worst[name] = self.worst.get(name, 0) + value
 
     def says(self, name: str, words: Collection[str]) -> int:
         """How many lines of a worker's log have one of these words, in this life of it."""

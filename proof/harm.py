@@ -58,6 +58,10 @@ class Harm:
         field.resting.discard(name)
         field.until("all at work again", field.at_work)
 
+    def _zombies(self, before: int) -> None:
+        """What a worker that was replaced has written since then, behind its successor."""
+        self.field.tally(zombie_records=self.field.watch.writers.stale - before)
+
     def _boot(self) -> str:
         """A name that nothing has had."""
         return f"h{self.rng.getrandbits(32):08x}"

@@ -18,6 +18,7 @@ from proof.faults import NODES, WORKERS, Step
 from proof.field import PARTITIONS, Field
 from proof.harm import Unexpected
 from proof.intent import burst
+from proof.links import Links
 from proof.registry import SCHEMA_ID
 from proof.scarcity import Scarcity
 from proof.siege import Siege
@@ -26,11 +27,12 @@ from proof.telling import Telling, telling
 from proof.way import Way
 from streams import topics
 
-LINK_DELAY_S, LINK_BYTES_PER_S = 0.2, 8_000.0
+NEAR_S = 60.0  # of a clock that is hours wrong
+STEPS = "tocsin_clock_steps_total"
 SKEWED = ROOT / "proof" / "skewed"
 
 
-class Nemesis(Siege, Tampering, Telling, Scarcity):
+class Nemesis(Siege, Tampering, Telling, Scarcity, Links):
     """Every action, by its name."""
 
     def __init__(self, field: Field, seed: int) -> None:
@@ -98,8 +100,10 @@ class Nemesis(Siege, Tampering, Telling, Scarcity):
         os.kill(pid, signal.SIGSTOP)
         self._recover(since, held)
         self.field.during(since + step.seconds - time.monotonic())
+        stale = self.field.watch.writers.stale
         os.kill(pid, signal.SIGCONT)
         self._recover()
+        self._zombies(stale)
         return 1
 
     def _do_kill_leader(self, step: Step) -> int:
@@ -172,43 +176,20 @@ class Nemesis(Siege, Tampering, Telling, Scarcity):
         self._recover(since, held)
         return 2
 
-    def _do_cut(self, step: Step) -> int:
-        """A worker to and from whom nothing passes for a while, one way or both; what was held back arrives afterwards."""
-        name, _, direction = step.target.partition("=")
-        field = self.field
-        self._restarted(name, {"TOCSIN_BOOTSTRAP": field.detour.bootstrap})
-        held, since = self._victim(name), time.monotonic()
-        field.detour.cut(*(("up", "down") if direction == "both" else (direction,)))
-        way = Way(field, since, held)
-        self._meanwhile(step.seconds, way)
-        field.detour.heal()
-        self._arrive(way)
-        return 1
-
-    def _do_slow_link(self, step: Step) -> int:
-        """A source behind a slow, narrow link that breaks each second: everything that it sends arrives, once."""
-        field, ends = self.field, time.monotonic() + step.seconds
-        before, sent = field.detour.broken, 0
-        field.detour.slow(LINK_DELAY_S, LINK_BYTES_PER_S)
-        source = field.load.far(field.detour.bootstrap, f"vehicle-{self._boot()}")
-        while time.monotonic() < ends:
-            burst(source, 20, 0)
-            sent += 20
-            field.during(1.0)
-            field.detour.break_off()
-        field.detour.heal()
-        field.until("what the vehicle sent", lambda: source.stats.delivered >= sent)
-        self._recover()
-        broken = field.detour.broken - before
-        if not broken:
-            raise Unexpected(f"{Unexpected.__doc__}: no connection was broken")
-        return broken
+    def _wrong(self, name: str, clock: str) -> bool:
+        """Whether what a worker writes has the clock that it was given; one that is set while it works must say so."""
+        offset, _, later = clock.partition("@")
+        if later:
+            return any(count for name, count in self.field.metrics(name).items() if name.startswith(STEPS))
+        found = {source for stage, source in self.field.held(name) if stage == "aggregate"}
+        return any(abs(self.field.watch.writers.ahead_s(source) - float(offset)) < NEAR_S for source in found)
 
     def _do_skew(self, step: Step) -> int:
         """A worker whose clock is wrong from its start, or set while it works; then one that is right takes over."""
         name, _, clock = step.target.partition("=")
         self._restarted(name, {"PROOF_CLOCK": clock, "PYTHONPATH": f"{SKEWED}{os.pathsep}{ROOT}"})
         self._meanwhile(step.seconds, Way(self.field))
+        self.field.until(f"{name} with its clock at {clock}", lambda: self._wrong(name, clock))
         held, since = self._victim(name), time.monotonic()
         self.field.kill(name)
         self._recover(since, held)

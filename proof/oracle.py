@@ -26,6 +26,7 @@ from demo.pages import Log
 from demo.wire import NotARecord, body, read_batch
 from local import java
 from local.kafka import KAFKA_VERSION
+from proof.writers import Writers
 from schemas import codec
 from schemas.records import IncidentTransition
 
@@ -83,7 +84,7 @@ class Watch:
     """Everything that has come out, taken in as it comes."""
 
     def __init__(self, bootstrap: str) -> None:
-        self.audit, self.log, self.revisions = Audit(), Log(), Revisions()
+        self.audit, self.log, self.revisions, self.writers = Audit(), Log(), Revisions(), Writers()
         self.places: dict[str, int] = {}  # incident -> its partition
         self._followed: dict[bytes, dict[int, int]] = {}  # SLO group -> pane -> events counted so far
         self._reader = TopicReader(bootstrap, [*TOPICS, *RECORDS, PARTIALS], from_beginning=True)
@@ -91,9 +92,11 @@ class Watch:
     def poll(self, timeout_s: float = 0.05) -> int:
         """Take in what is there; how many messages."""
         found = self._reader.poll(2_000, timeout_s)
-        for topic, partition, _, value in found:
+        for topic, partition, appended_ms, value in found:
             if topic == PARTIALS:
-                for group, pane_ms, total in groups_of(value):
+                batch = partial_of(value)
+                self.writers.wrote(batch["partition"], partition, batch["as_of"], batch["now_ms"], appended_ms)
+                for group, pane_ms, total in groups_of(batch):
                     if group in self._followed:
                         panes = self._followed[group]
                         panes[pane_ms] = max(panes.get(pane_ms, 0), total)
@@ -131,9 +134,13 @@ def rows_of(value: bytes) -> Iterator[tuple[bytes, int, int, int, tuple[int, ...
             yield definition, start, revision, flags, tuple(said)
 
 
-def groups_of(value: bytes) -> Iterator[tuple[bytes, int, int]]:
+def partial_of(value: bytes) -> Any:
+    """A partial batch."""
+    return fastavro.schemaless_reader(io.BytesIO(value[body(value) :]), PARTIAL, None)
+
+
+def groups_of(batch: Mapping[str, Any]) -> Iterator[tuple[bytes, int, int]]:
     """(definition, pane, events so far in that pane) of each row of a partial batch that is an SLO group's."""
-    batch: Any = fastavro.schemaless_reader(io.BytesIO(value[body(value) :]), PARTIAL, None)
     for definition, (pane_ms, flags, total) in _rows(batch["cells"], ("pane_ms", "flags", "total")):
         if flags & SLO and not flags & LATE:
             yield definition, pane_ms, total // FIXED
