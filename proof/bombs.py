@@ -19,6 +19,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.util import calc_crc32c, encode_varint
+from aiokafka.structs import TopicPartition
 
 from streams.topics import TELEMETRY
 
@@ -142,7 +143,7 @@ async def _append(bootstrap: str, partition: int, batches: list[bytes]) -> list[
         await client.set_topics([TELEMETRY])
         offsets = []
         for one in batches:
-            node = client.cluster.leader_for_partition((TELEMETRY, partition))
+            node = client.cluster.leader_for_partition(TopicPartition(TELEMETRY, partition))
             wanted = ProduceRequest(None, -1, int(ANSWER_S * 1000), [(TELEMETRY, [(partition, one)])])
             answer = await client.send(node, wanted)
             ((_, ((_, error, offset, *_),)),) = answer.topics

@@ -34,7 +34,7 @@ from proof.gate import LONG, SHORT, Gate
 from proof.intent import Load
 from proof.oracle import Watch
 from proof.pages import FALLBACK, FALLBACK_AFTER_S, Notes, Request, incidents, of_pager, of_webhook
-from proof.payloads import APART, FLOOD
+from proof.payloads import APART, FLOOD, HOSTILE
 from proof.probes import Probes
 from proof.registry import Registry
 from schemas.records import Command, SloGroup
@@ -81,7 +81,8 @@ class Field:
         self.kills = 0  # kills: of workers that lived
         self.ends: list[tuple[str, int]] = []  # workers that ended without being killed from here: (name, exit code)
         self.deadlines = LONG if long else SHORT
-        self.flooded = 0
+        self.flooded = self.hostile = 0  # measurements that are judged apart, and are to be counted
+        self.late_on_purpose = 0  # see `late`
         self.unfolding: set[tuple[int, int]] = set()  # places of the raw topic that unfold to a gigabyte
         self.answers_lost = 0  # of the gateway, after Kafka had acknowledged
         self.worst: dict[str, float] = {}  # figures of rows, the largest of each or their sum
@@ -180,10 +181,27 @@ class Field:
         audit = self.watch.audit
         return compare(self.load.truth(), self.found(), judged(audit.late()), len(audit.dead_letters))
 
-    def flood(self) -> tuple[int, int]:
-        """Of the flood of series: measurements found, and in how many series."""
-        found = [cell.count for key, cell in self.watch.audit.found().items() if key[0][0] == FLOOD]
+    def late(self) -> int:
+        """Measurements of the ledger that the platform put aside as too late, so far. A row that sends some beyond the late
+        horizon on purpose, each record with nothing else in it, adds how many to `late_on_purpose`; at the end of a run
+        there must be exactly so many: one more is a loss by another name, one fewer was not put aside."""
+        return sum(cell.count for cell in judged(self.watch.audit.late()).values())
+
+    def apart(self, metric: str) -> tuple[int, int]:
+        """Of a metric that is judged apart: measurements found, and in how many series."""
+        found = [cell.count for key, cell in self.watch.audit.found().items() if key[0][0] == metric]
         return sum(found), len(found)
+
+    def strangers(self) -> list[str]:
+        """What is wrong with those that the ledger does not know: each is counted once, the flood in few series."""
+        wrong = []
+        counted, series = self.apart(FLOOD)
+        if counted != self.flooded or (self.flooded and series >= self.flooded):
+            wrong.append(f"of {self.flooded} measurements of the flood {counted} were counted, in {series} series")
+        counted, _ = self.apart(HOSTILE)
+        if counted != self.hostile:
+            wrong.append(f"of {self.hostile} hostile measurements that are good {counted} were counted")
+        return wrong
 
     def note(self, **figures: float) -> None:
         """The largest of each is shown."""

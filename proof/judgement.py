@@ -109,9 +109,7 @@ def books_checks(field: Field, seed: int, values: Sequence[bytes], end: End) -> 
         )
     revisions, crashes = field.watch.revisions, sum(code == -signal.SIGKILL for _, code in field.ends)
     end.wrong += revisions.broken[:SHOWN]
-    counted, series = field.flood()
-    if counted != field.flooded or (field.flooded and series >= field.flooded):
-        end.wrong.append(f"of {field.flooded} measurements of the flood {counted} were counted, in {series} series")
+    end.wrong += field.strangers()
     if books.unknown:
         end.wrong.append(f"{len(books.unknown)} batches of unknown fate")
     again = oracle.repeated(values, field.load.behind)

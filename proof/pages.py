@@ -32,7 +32,19 @@ LATE_MAX_S = 20.0
 TAKEN = range(200, 300)
 #: Faults that touch neither workers nor brokers: nothing that was taken may be sent again because of them.
 HARMLESS = frozenset(
-    {"pager", "pager_dead", "again", "poison", "hostile", "ports", "storm", "slow_link", "oversized", "slowloris"}
+    {
+        "pager",
+        "pager_dead",
+        "again",
+        "stale",
+        "poison",
+        "hostile",
+        "ports",
+        "storm",
+        "slow_link",
+        "oversized",
+        "slowloris",
+    }
 )
 
 Subject = tuple[str, tuple[tuple[str, str], ...]]  # SLO and group

@@ -12,12 +12,22 @@ import numpy as np
 
 from schemas.encoding import Producer as Who
 from schemas.encoding import Resource, SeriesEntry, encode_batch
-from schemas.records import SourceKind
+from schemas.records import MeasureKind, SourceKind
 
 HOSTILE, FLOOD = "proof.hostile", "proof.flood"
 APART = frozenset({HOSTILE, FLOOD})  # metrics that the ledger does not know
-HOSTILE_VALUES = (float("nan"), float("inf"), float("-inf"), 1.7e308, -1.7e308, 5e-324, 2.0**63, -0.0)
-HOSTILE_LABELS = ("\0", "\u202eabc", "a" * 4_000, "", "\U0001f4a5", "x\n# HELP y", "{}", "null")
+COUNTED, FUTURE = "", "future"  # fates of a record: it is counted, or it is put aside or refused for that reason
+#: What becomes of one that has this value, or this text as a label, and is good otherwise; words as in schemas/corrupt.py.
+HOSTILE_VALUES = {
+    float("nan"): "value", float("inf"): "value", float("-inf"): "value", 1.7e308: "value", -1.7e308: "value",
+    5e-324: COUNTED, 2.0**63: "value", -0.0: COUNTED, 2.0**43: "value", -(2.0**43) + 1: COUNTED,
+}  # fmt: skip
+HOSTILE_TEXTS = {
+    b"\0": COUNTED, "\u202eabc".encode(): COUNTED, b"a" * 4_000: "size", b"": COUNTED, "\U0001f4a5".encode(): COUNTED,
+    b"x\n# HELP y": COUNTED, b"{}": COUNTED, b"null": COUNTED, b"\xff\xfe": "utf8", b"\xed\xa0\x80": "utf8",
+    b"ab\xc3": "utf8",
+}  # fmt: skip
+PLAIN = b"plain"
 YEAR_9999_MS = 253_402_300_799_000
 SERIES_A_BATCH = 500
 BULK_ROWS = 4_096  # measurements: as many as a batch may have
@@ -32,16 +42,22 @@ def poison(good: bytes) -> tuple[bytes, ...]:
     )  # fmt: skip
 
 
-def hostile(boot: str, now_ms: int) -> Iterator[bytes]:
-    """Batches of one measurement each: numbers and labels that are hard to bear, now and in the year 9999."""
+def hostile(boot: str, now_ms: int) -> Iterator[tuple[bytes, str]]:
+    """Batches of one measurement each, with numbers, labels and times that are hard to bear, and the fate of each."""
     resource, who = Resource(service="hostile", source_kind=SourceKind.WEB), Who("hostile", boot)
-    for number, (value, label) in enumerate(zip(HOSTILE_VALUES, HOSTILE_LABELS, strict=True)):
-        entries = [SeriesEntry(HOSTILE, labels={"of": label})]
-        for step, (base_ms, measured) in enumerate(((now_ms, value), (YEAR_9999_MS, 1.0))):
-            yield encode_batch(
-                entries, resource, who, base_ms=base_ms, series=[0], delta_ms=[0], value=[measured],
-                sequence=2 * number + step + 1,
-            )  # fmt: skip
+    wanted = [
+        *((value, PLAIN, now_ms, fate) for value, fate in HOSTILE_VALUES.items()),
+        *((1.0, text, now_ms, fate) for text, fate in HOSTILE_TEXTS.items()),
+        (1.0, PLAIN, YEAR_9999_MS, FUTURE), (1.0, PLAIN, -1, "time"),
+    ]  # fmt: skip
+    for sequence, (value, text, base_ms, fate) in enumerate(wanted, 1):
+        stand_in = "@" * len(text)  # a writer of text writes no bytes that are none
+        made = encode_batch(
+            [SeriesEntry(HOSTILE, labels={"of": stand_in})], resource, who, base_ms=base_ms, series=[0], delta_ms=[0],
+            value=[value], sequence=sequence,
+        )  # fmt: skip
+        at = made.index(b"\x04of")  # the label's name
+        yield made[:at] + made[at:].replace(stand_in.encode(), text, 1) if text else made, fate
 
 
 def flood(boot: str, now_ms: int, count: int) -> Iterator[bytes]:
@@ -54,6 +70,16 @@ def flood(boot: str, now_ms: int, count: int) -> Iterator[bytes]:
             entries, resource, who, base_ms=now_ms, series=np.arange(size), delta_ms=np.zeros(size),
             value=np.ones(size), sequence=sequence,
         )  # fmt: skip
+
+
+def outcomes(source: str, boot: str, at_ms: int, count: int, good: bool) -> bytes:
+    """One batch of requests of a service of that name, all within ten seconds from then on, all good or all bad."""
+    resource = Resource(service=source, source_kind=SourceKind.WEB)
+    return encode_batch(
+        [SeriesEntry("http.request", MeasureKind.OUTCOME)], resource, Who(source, boot), base_ms=at_ms,
+        series=np.zeros(count), delta_ms=np.arange(count) % 10_000, value=np.ones(count),
+        outcome=np.full(count, int(good)), sequence=1,
+    )  # fmt: skip
 
 
 def bulk(source: str, boot: str, now_ms: int, count: int) -> Iterator[bytes]:

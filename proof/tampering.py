@@ -6,20 +6,26 @@ What: one function an action. Why: the log takes in whatever anybody publishes. 
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from collections.abc import Sequence
 
 from confluent_kafka import Producer
 
+from demo import audit
 from proof import bombs, payloads
+from proof.booked import book
 from proof.faults import Step
 from proof.field import PARTITIONS
 from proof.gate import peak_mb
 from proof.harm import Harm, Unexpected
+from proof.intent import sources_on
 from streams import topics
 
 BOMB_MB = 160.0  # by which a worker's memory may grow: what one batch may unfold to, and what was fetched
+WITHIN_MS = 60_000  # late, and within the two minutes that a window of web sources can be corrected
+BEYOND_MS = (600_000, 86_400_000)
 UNFOLDS = re.compile(rb"batch refused: .* (unfold beyond|declare) \d+")
 
 
@@ -53,12 +59,12 @@ class Tampering(Harm):
         except (bombs.NotTaken, TimeoutError) as error:
             raise Unexpected(f"{Unexpected.__doc__}: {error}") from error
         field.unfolding |= {(partition, offset) for offset in offsets}
-        noted = field.watch.audit.originals
-        field.until("the dead letters", lambda: all((partition, offset) in noted for offset in offsets))
+        letters, places = field.watch.audit.letters, [(topics.DLQ, partition, offset) for offset in offsets]
+        field.until("the dead letters", lambda: all(place in letters for place in places))
         self._recover()
         if len(field.ends) > ends:
             raise Unexpected(f"{Unexpected.__doc__}: {field.ends[ends:]} ended by it")
-        wrong = [noted[partition, offset] for offset in offsets if not UNFOLDS.search(noted[partition, offset])]
+        wrong = [letters[place] for place in places if not UNFOLDS.search(letters[place][1])]
         if wrong:
             raise Unexpected(f"{Unexpected.__doc__}: noted, but for another reason: {wrong}")
         grown = max(peak_mb(field.workers.pid(name)) - before[name] for name in before)
@@ -76,10 +82,40 @@ class Tampering(Harm):
         self._recover()
 
     def _do_hostile(self, step: Step) -> int:
-        records = list(payloads.hostile(self._boot(), time.time_ns() // 1_000_000))
-        self._publish(b"hostile", [(value, "none") for value in records])
+        """Each has the fate that is written beside it: counted (seen at the end of the run), put aside, or refused, and why."""
+        field, records = self.field, list(payloads.hostile(self._boot(), time.time_ns() // 1_000_000))
+        before = set(field.watch.audit.letters)
+        wanted = {value[: audit.BEGINS_BYTES]: fate for value, fate in records if fate != payloads.COUNTED}
+        self._publish(b"hostile", [(value, "none") for value, _ in records])
+        field.hostile += len(records) - len(wanted)
+
+        def fates() -> dict[bytes, str]:
+            letters = field.watch.audit.letters
+            return {letters[place][1]: letters[place][0] for place in letters.keys() - before}
+
+        field.until("the fate of each hostile record", lambda: wanted.keys() <= fates().keys())
         self._recover()
+        if fates() != wanted:
+            wrong = {value: fate for value, fate in fates().items() if fate != wanted.get(value)}
+            raise Unexpected(f"{Unexpected.__doc__}: refused or put aside as {wrong}")
         return len(records)
+
+    def _do_stale(self, step: Step) -> int:
+        """A flood of measurements that are late within the horizon, and corrections; of some beyond it, and of yesterday, that
+        tell of failures: those are put aside, each once, and page nobody."""
+        field, now_ms = self.field, time.time_ns() // 1_000_000
+        (source,) = sources_on(self.rng.randrange(PARTITIONS), PARTITIONS, self._boot(), 1)
+        before = field.late()
+        told = functools.partial(payloads.outcomes, source, count=step.count)
+        book(field.load, source.encode(), [told(self._boot(), now_ms - WITHIN_MS, good=True)])
+        beyond = book(field.load, source.encode(), [told(self._boot(), now_ms - ago, good=False) for ago in BEYOND_MS])
+        field.late_on_purpose += beyond
+        field.until(f"{beyond} measurements put aside", lambda: field.late() >= before + beyond)
+        self._recover()
+        found = field.late() - before
+        if found != beyond:
+            raise Unexpected(f"{Unexpected.__doc__}: {found} measurements put aside as too late, {beyond} were")
+        return step.count + beyond
 
     def _do_flood(self, step: Step) -> int:
         """More series than a worker keeps: those beyond are counted together, so that the sum stays true."""

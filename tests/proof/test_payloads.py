@@ -32,12 +32,27 @@ def test_poison_is_no_record() -> None:
     assert refused >= 10  # an id that no registry knows, and a byte turned over, are for the platform to find out
 
 
-def test_hostile_numbers_come_now_and_in_the_year_9999() -> None:
-    batches = [read_batch(value) for value in payloads.hostile("b", NOW_MS)]
-    assert len({(batch.boot, batch.sequence) for batch in batches}) == len(batches) == 2 * len(payloads.HOSTILE_VALUES)
-    assert {int(batch.time_ms[0]) for batch in batches} == {NOW_MS, payloads.YEAR_9999_MS}
+def test_hostile_records_say_who_sent_them_as_long_as_they_are_text() -> None:
+    records = list(payloads.hostile("b", NOW_MS))
+    assert len({value[:256] for value, _ in records}) == len(records)  # as much of each as is kept of a letter
+    batches = [read_batch(value) for value, fate in records if fate != "utf8"]
+    assert {int(batch.time_ms[0]) for batch in batches} == {NOW_MS, payloads.YEAR_9999_MS, -1}
     assert any(math.isnan(batch.value[0]) for batch in batches)
     assert {batch.identities[0][0] for batch in batches} <= payloads.APART
+    assert {dict(batch.identities[0][4])["of"] for batch in batches} >= {"\0", "\u202eabc", "x\n# HELP y"}
+    for value, fate in records:
+        if fate == "utf8":
+            with pytest.raises(NotARecord, match="no UTF-8"):
+                read_batch(value)
+
+
+def test_outcomes_are_all_good_or_all_bad_and_within_ten_seconds() -> None:
+    for good in (True, False):
+        batch = read_batch(payloads.outcomes("s", "b", NOW_MS, 25, good))
+        assert set(batch.outcome.tolist()) == {int(good)}
+        assert batch.time_ms.min() == NOW_MS
+        assert batch.time_ms.max() < NOW_MS + 10_000
+        assert batch.identities == [("http.request", "outcome", "1", "web", (("service", "s"),))]
 
 
 @pytest.mark.parametrize("count", [1, 500, 1_201])

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import types
+from collections.abc import Callable
 
 import pytest
 
-from proof import bombs
+from demo.wire import read_batch
+from proof import bombs, payloads
 from proof.faults import Step
+from proof.field import NotInTime
 from proof.gate import peak_mb
 from proof.harm import Unexpected
+from streams.topics import DLQ
 from tests.proof.test_nemesis import Playing, nemesis
 
 UNFOLDS = b"tocsin: batch refused: telemetry[1] offsets 7 to 7: 4214551 bytes unfold beyond 67108864"
@@ -29,8 +33,8 @@ class Taking(Playing):
         self.bootstrap, self.unfolding, self.figures = "", set[tuple[int, int]](), {}
         self.cluster = types.SimpleNamespace(bootstrap="")
         self.workers = types.SimpleNamespace(pid=lambda name: os.getpid(), names=["worker-1"])
-        originals = {(place, offset): text for place in range(4) for offset, text in noted.items()}
-        self.watch = types.SimpleNamespace(audit=types.SimpleNamespace(originals=originals))
+        letters = {(DLQ, place, offset): ("framing", text) for place in range(4) for offset, text in noted.items()}
+        self.watch = types.SimpleNamespace(audit=types.SimpleNamespace(letters=letters))
         self.eaten_mb, self.held_back = eaten_mb, b""
 
     @contextlib.contextmanager
@@ -79,3 +83,69 @@ def test_a_peak_is_told_afresh() -> None:
     del grown
     assert peak_mb(os.getpid()) >= before + 100
     assert peak_mb(os.getpid(), afresh=True) < before + 50
+
+
+class Judging(Playing):
+    """Whose platform gives each hostile record the fate that `judge` says, and puts `share` of what is too late aside."""
+
+    def __init__(self, judge: Callable[[str], str] = str, share: float = 1.0) -> None:
+        super().__init__()
+        self.judge, self.share, self.load = judge, share, None
+        self.letters: dict[tuple[str, int, int], tuple[str, bytes]] = {("x", 0, 0): ("older", b"")}
+        self.watch = types.SimpleNamespace(audit=types.SimpleNamespace(letters=self.letters))
+        self.hostile = self.late_on_purpose = self.aside = 0
+
+    def late(self) -> int:
+        return self.aside
+
+    def publish(self, key: bytes, records: list[tuple[bytes, str]]) -> None:
+        fates = dict(payloads.hostile(read_batch(records[0][0]).boot, read_batch(records[0][0]).time_ms[0]))
+        for number, (value, _) in enumerate(records):
+            fate = self.judge(fates.get(value, ""))
+            if fate:
+                self.letters["y", 0, number] = (fate, value[:256])
+
+    def book(self, load: object, key: bytes, values: list[bytes]) -> int:
+        batches = [read_batch(value) for value in values]
+        sent = sum(len(batch.series) for batch in batches)
+        if not any(batch.outcome.any() for batch in batches):
+            self.aside += int(sent * self.share)
+        return sent
+
+
+def hostile(field: Judging, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr("proof.tampering.Tampering._publish", field.publish)
+    found = nemesis(field)
+    found.act(Step("hostile"))
+    return found.injected
+
+
+def test_each_hostile_record_has_its_fate(monkeypatch: pytest.MonkeyPatch) -> None:
+    field = Judging()
+    assert hostile(field, monkeypatch) == 23
+    assert field.hostile == 10  # are counted, which is looked at in the end
+
+
+@pytest.mark.parametrize(("fate", "instead"), [("value", "size"), ("utf8", "framing"), ("", "value")])
+def test_a_hostile_record_with_another_fate_is_an_error(
+    fate: str, instead: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Unexpected, match="refused or put aside as"):
+        hostile(Judging(lambda found: instead if found == fate else found), monkeypatch)
+
+
+def test_a_hostile_record_of_which_nothing_is_heard_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotInTime, match="the fate of each hostile record"):
+        hostile(Judging(lambda found: "" if found == "future" else found), monkeypatch)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 1.5])
+def test_what_is_sent_too_late_is_put_aside_once(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    field = Judging(share=share)
+    monkeypatch.setattr("proof.tampering.book", field.book)
+    if share == 1.0:
+        nemesis(field).act(Step("stale", count=100))
+        assert field.late_on_purpose == 200
+    else:
+        with pytest.raises((NotInTime, Unexpected), match="put aside"):
+            nemesis(field).act(Step("stale", count=100))
