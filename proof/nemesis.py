@@ -197,9 +197,10 @@ class Nemesis(Siege, Tampering, Telling, Scarcity, Links):
 
     def _do_ports(self, step: Step) -> int:
         """A worker listens on its health port, on loopback, and nowhere else."""
-        for name in self.field.workers.names:
+        self.field.until("both workers, to look at their ports", self.field.at_work)
+        for name in WORKERS:
             found = psutil.Process(self.field.workers.pid(name)).net_connections()
             listening = {(c.laddr.ip, c.laddr.port) for c in found if c.status == psutil.CONN_LISTEN}
-            if listening - {("127.0.0.1", self.field.ports[name])}:
+            if listening != {("127.0.0.1", self.field.ports[name])}:
                 raise Unexpected(f"{Unexpected.__doc__}: {name} listens on {sorted(listening)}")
         return len(WORKERS)

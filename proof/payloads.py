@@ -6,7 +6,9 @@ does. None of it is in the ledger; it is judged apart, by metric.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -33,13 +35,32 @@ SERIES_A_BATCH = 500
 BULK_ROWS = 4_096  # measurements: as many as a batch may have
 
 
-def poison(good: bytes) -> tuple[bytes, ...]:
-    """Twelve records that are none, most of them made of one that is."""
-    return (
-        b"not avro", b"", b"\xc3\x01", b"\xc3\x01" + bytes(8) + good[10:], good[:-3], good[:12], good + b"\0",
-        good[:40] + bytes([good[40] ^ 255]) + good[41:], b"\x00\x00\x00\x00\x07" + good[10:],
-        good[:10] + b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01" * 9, b"\x28" * 100_000, bytes(64),
-    )  # fmt: skip
+def poison(boot: str, now_ms: int) -> list[tuple[bytes, str]]:
+    """Twelve records that are none, most of them made of one that is, and why each is refused: words of schemas/corrupt.py."""
+    good = outcomes("poison", boot, now_ms, 3, good=True)
+    name, values = good[:10], b"\0\0\0\0\0\0\xf0?"  # which schema it is; each value is 1.0
+    return [
+        (b"not avro", "framing"), (b"", "framing"), (b"\xc3\x01", "framing"), (bytes(64), "unknown_schema"),
+        (b"\x28" * 100_000, "framing"), (b"\xc3\x01" + bytes(8) + good[10:], "unknown_schema"),
+        (b"\0" + (7).to_bytes(4, "big") + good[10:], "unknown_schema"), (good[:-3], "length"), (good[:12], "length"),
+        (good + b"\0", "trailing"), (name + b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01" * 9, "length"),
+        (good.replace(values, values[:-2] + b"\xf1?", 1), "crc"),
+    ]  # fmt: skip
+
+
+class Trap:
+    """What makes a file of that path when somebody unpickles it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (Path(self._path),)  # type: ignore[return-value]
+
+
+def trap(path: Path) -> bytes:
+    """A pickle that makes a file when it is read as one: Faust's `pickle` codec would."""
+    return pickle.dumps(Trap(path))
 
 
 def hostile(boot: str, now_ms: int) -> Iterator[tuple[bytes, str]]:

@@ -42,16 +42,37 @@ class Tampering(Harm):
         return len(kept)
 
     def _do_poison(self, step: Step) -> int:
-        broken = payloads.poison(self.field.load.noted.kept[-1][1])
-        self._refused(broken)
-        return len(broken)
+        """Each becomes a dead letter with its place and reason, and there is no other. One is a pickle that leaves a file behind
+        wherever it is unpickled."""
+        trace = self.field.directory / "unpickled"
+        count = self._fated(b"broken", [*payloads.poison(self._boot(), now_ms()), (payloads.trap(trace), "framing")])
+        if trace.exists():
+            raise Unexpected(f"{Unexpected.__doc__}: a record was unpickled")
+        return count
+
+    def _fated(self, key: bytes, records: Sequence[tuple[bytes, str]]) -> int:
+        """Publish records, each of which has the fate that is written beside it: counted, or put aside or refused for a reason."""
+        letters = self.field.watch.audit.letters
+        before = set(letters)
+        wanted = {value[: audit.BEGINS_BYTES]: fate for value, fate in records if fate != payloads.COUNTED}
+        self._publish(key, [(value, "none") for value, _ in records])
+
+        def fates() -> dict[bytes, str]:
+            return {letters[place][1]: letters[place][0] for place in letters.keys() - before}
+
+        self.field.until("the fate of each record", lambda: wanted.keys() <= fates().keys())
+        self._recover()
+        if fates() != wanted:
+            wrong = {value: fate for value, fate in fates().items() if fate != wanted.get(value)}
+            raise Unexpected(f"{Unexpected.__doc__}: refused or put aside as {wrong}")
+        return len(records)
 
     def _do_bombs(self, step: Step) -> int:
         """Batches of up to 8 MiB that unfold to a gigabyte, one of each codec: each is noted, and nobody's memory grows by it.
         The load stands still as they are sent, so that whoever reads the raw topic can step over them."""
         field, partition, ends = self.field, self.rng.randrange(PARTITIONS), len(self.field.ends)
         field.until("all at work before the bombs", field.at_work)
-        made = [bombs.batch(number, pack(), time.time_ns() // 1_000_000) for number, pack in bombs.MADE.values()]
+        made = [bombs.batch(number, pack(), now_ms()) for number, pack in bombs.MADE.values()]
         before = {name: peak_mb(field.workers.pid(name), afresh=True) for name in field.workers.names}
         try:
             with field.quiet():
@@ -73,42 +94,23 @@ class Tampering(Harm):
             raise Unexpected(f"{Unexpected.__doc__}: a worker's memory grew by {grown:.0f} MB")
         return len(offsets)
 
-    def _refused(self, records: Sequence[bytes]) -> None:
-        """Publish records of which each must become a dead letter."""
-        letters = self.field.watch.audit
-        before = len(letters.dead_letters)
-        self._publish(b"broken", [(value, "none") for value in records])
-        self.field.until("the dead letters", lambda: len(letters.dead_letters) >= before + len(records))
-        self._recover()
-
     def _do_hostile(self, step: Step) -> int:
-        """Each has the fate that is written beside it: counted (seen at the end of the run), put aside, or refused, and why."""
-        field, records = self.field, list(payloads.hostile(self._boot(), time.time_ns() // 1_000_000))
-        before = set(field.watch.audit.letters)
-        wanted = {value[: audit.BEGINS_BYTES]: fate for value, fate in records if fate != payloads.COUNTED}
-        self._publish(b"hostile", [(value, "none") for value, _ in records])
-        field.hostile += len(records) - len(wanted)
-
-        def fates() -> dict[bytes, str]:
-            letters = field.watch.audit.letters
-            return {letters[place][1]: letters[place][0] for place in letters.keys() - before}
-
-        field.until("the fate of each hostile record", lambda: wanted.keys() <= fates().keys())
-        self._recover()
-        if fates() != wanted:
-            wrong = {value: fate for value, fate in fates().items() if fate != wanted.get(value)}
-            raise Unexpected(f"{Unexpected.__doc__}: refused or put aside as {wrong}")
-        return len(records)
+        """Those that are good are counted once, which is seen at the end of the run."""
+        records = list(payloads.hostile(self._boot(), now_ms()))
+        self.field.hostile += sum(fate == payloads.COUNTED for _, fate in records)
+        return self._fated(b"hostile", records)
 
     def _do_stale(self, step: Step) -> int:
         """A flood of measurements that are late within the horizon, and corrections; of some beyond it, and of yesterday, that
         tell of failures: those are put aside, each once, and page nobody."""
-        field, now_ms = self.field, time.time_ns() // 1_000_000
+        field, begun_ms = self.field, now_ms()
         (source,) = sources_on(self.rng.randrange(PARTITIONS), PARTITIONS, self._boot(), 1)
         before = field.late()
         told = functools.partial(payloads.outcomes, source, count=step.count)
-        book(field.load, source.encode(), [told(self._boot(), now_ms - WITHIN_MS, good=True)])
-        beyond = book(field.load, source.encode(), [told(self._boot(), now_ms - ago, good=False) for ago in BEYOND_MS])
+        book(field.load, source.encode(), [told(self._boot(), begun_ms - WITHIN_MS, good=True)])
+        beyond = book(
+            field.load, source.encode(), [told(self._boot(), begun_ms - ago, good=False) for ago in BEYOND_MS]
+        )
         field.late_on_purpose += beyond
         field.until(f"{beyond} measurements put aside", lambda: field.late() >= before + beyond)
         self._recover()
@@ -119,7 +121,7 @@ class Tampering(Harm):
 
     def _do_flood(self, step: Step) -> int:
         """More series than a worker keeps: those beyond are counted together, so that the sum stays true."""
-        records = payloads.flood(self._boot(), time.time_ns() // 1_000_000, step.count)
+        records = payloads.flood(self._boot(), now_ms(), step.count)
         self._publish(b"flood", [(value, "lz4") for value in records])
         self.field.flooded += step.count
         self._recover()
@@ -133,3 +135,8 @@ class Tampering(Harm):
             producers[codec].produce(topics.TELEMETRY, value, key, self.rng.randrange(PARTITIONS))
         for producer in producers.values():
             producer.flush(30)
+
+
+def now_ms() -> int:
+    """By this machine's clock."""
+    return time.time_ns() // 1_000_000

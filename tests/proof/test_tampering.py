@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 
@@ -90,18 +91,26 @@ class Judging(Playing):
 
     def __init__(self, judge: Callable[[str], str] = str, share: float = 1.0) -> None:
         super().__init__()
-        self.judge, self.share, self.load = judge, share, None
+        self.judge, self.share, self.load, self.directory = judge, share, None, Path("nowhere")
         self.letters: dict[tuple[str, int, int], tuple[str, bytes]] = {("x", 0, 0): ("older", b"")}
         self.watch = types.SimpleNamespace(audit=types.SimpleNamespace(letters=self.letters))
         self.hostile = self.late_on_purpose = self.aside = 0
+        self.fates: dict[bytes, str] = {}
+
+    def noting(self, make: Callable[[str, int], Iterable[tuple[bytes, str]]]) -> Callable[[str, int], object]:
+        def made(boot: str, now_ms: int) -> list[tuple[bytes, str]]:
+            found = list(make(boot, now_ms))
+            self.fates |= dict(found)
+            return found
+
+        return made
 
     def late(self) -> int:
         return self.aside
 
     def publish(self, key: bytes, records: list[tuple[bytes, str]]) -> None:
-        fates = dict(payloads.hostile(read_batch(records[0][0]).boot, read_batch(records[0][0]).time_ms[0]))
         for number, (value, _) in enumerate(records):
-            fate = self.judge(fates.get(value, ""))
+            fate = self.judge(self.fates.get(value, "framing"))
             if fate:
                 self.letters["y", 0, number] = (fate, value[:256])
 
@@ -113,11 +122,21 @@ class Judging(Playing):
         return sent
 
 
-def hostile(field: Judging, monkeypatch: pytest.MonkeyPatch) -> int:
+def hostile(field: Judging, monkeypatch: pytest.MonkeyPatch, action: str = "hostile") -> int:
     monkeypatch.setattr("proof.tampering.Tampering._publish", field.publish)
+    for name in ("hostile", "poison"):
+        monkeypatch.setattr(payloads, name, field.noting(getattr(payloads, name)))
     found = nemesis(field)
-    found.act(Step("hostile"))
+    found.act(Step(action))
     return found.injected
+
+
+def test_poison_is_refused_one_by_one_and_for_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hostile(Judging(), monkeypatch, "poison") == 13
+    with pytest.raises(Unexpected, match="refused or put aside as"):
+        hostile(Judging(lambda fate: "value" if fate == "crc" else fate), monkeypatch, "poison")
+    with pytest.raises(NotInTime, match="the fate of each record"):
+        hostile(Judging(lambda fate: "" if fate == "crc" else fate), monkeypatch, "poison")
 
 
 def test_each_hostile_record_has_its_fate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +154,7 @@ def test_a_hostile_record_with_another_fate_is_an_error(
 
 
 def test_a_hostile_record_of_which_nothing_is_heard_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NotInTime, match="the fate of each hostile record"):
+    with pytest.raises(NotInTime, match="the fate of each record"):
         hostile(Judging(lambda found: "" if found == "future" else found), monkeypatch)
 
 
@@ -149,3 +168,11 @@ def test_what_is_sent_too_late_is_put_aside_once(share: float, monkeypatch: pyte
     else:
         with pytest.raises((NotInTime, Unexpected), match="put aside"):
             nemesis(field).act(Step("stale", count=100))
+
+
+def test_a_record_that_somebody_unpickles_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    field = Judging()
+    field.directory = tmp_path
+    (tmp_path / "unpickled").touch()
+    with pytest.raises(Unexpected, match="a record was unpickled"):
+        hostile(field, monkeypatch, "poison")
