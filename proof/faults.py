@@ -71,15 +71,17 @@ def ends_of_a_gateway(rng: random.Random, times: int) -> tuple[Step, ...]:
     return tuple(Step("gateway", f"after_ack:{after},before_ack:{before}") for after, before in at)
 
 
-def round_of(rng: random.Random, steps: int, alls: int, spell: float) -> list[Row]:
-    """The rows that a run tries more than once. `steps`: of row 1; `alls`: how often all workers are killed."""
+def round_of(rng: random.Random, steps: int, alls: int, spell: float, controller: bool) -> list[Row]:
+    """The rows that a run tries more than once. `steps`: of row 1; `alls`: how often all workers are killed; `controller`:
+    row 4 kills the one that decides, instead of one that leads a partition."""
     crash = rng.choice(("before_outputs:3", "after_outputs:3", "after_snapshot:2", "in_snapshot:2"))
     return [
         Row("1", "kill -9 of a worker", kills(rng, steps)),
         Row("2", "kill -9 of all workers", (Step("kill_all"),) * alls),
         Row("3", "a worker frozen past its session", (Step("freeze", rng.choice(WORKERS), seconds=spell),)),
-        Row("4", "kill -9 of a leader, a broker frozen", (
-            Step("kill_leader", str(rng.randrange(4))), Step("freeze_node", str(rng.randint(1, 3)), 2.0))),
+        Row("4", "kill -9 of a leader or the controller, a broker frozen", (
+            Step("kill_controller") if controller else Step("kill_leader", str(rng.randrange(4))),
+            Step("freeze_node", str(rng.randint(1, 3)), 2.0))),
         Row("P6", "kill -9 between HTTP and its record", (Step("crash", f"{rng.choice(WORKERS)}=notify.{crash}"),)),
     ]  # fmt: skip
 
@@ -128,12 +130,13 @@ def rows(seed: int, long: bool, everything: bool = False) -> list[Row]:
     """What a run tries, in order. `everything`: also those rows of the short form that are another seed's."""
     rng = random.Random(seed)
     if not long:
-        found = [*round_of(rng, 2, 1, 5.0), *slow(rng, long), *once(rng, long)]
+        found = [*round_of(rng, 2, 1, 5.0, controller=seed % 2 == 0), *slow(rng, long), *once(rng, long)]
         others = frozenset[str]().union(*SHARES) - SHARES[seed % len(SHARES)]
         return [row for row in found if everything or row.number not in others]
     single, found = [*slow(rng, long), *once(rng, long)], []
     for number in range(ROUNDS):
         found += (
-            round_of(rng, 6, 8, 5.0) + single[number * len(single) // ROUNDS : (number + 1) * len(single) // ROUNDS]
+            round_of(rng, 6, 8, 5.0, controller=number % 2 == 1)
+            + single[number * len(single) // ROUNDS : (number + 1) * len(single) // ROUNDS]
         )
     return found

@@ -27,6 +27,7 @@ from proof.telling import Telling, telling
 from proof.way import Way
 from streams import topics
 
+GAP_MAX_S = 30.0  # in which a source hears nothing, while a node is replaced
 NEAR_S = 60.0  # of a clock that is hours wrong
 STEPS = "tocsin_clock_steps_total"
 SKEWED = ROOT / "proof" / "skewed"
@@ -107,12 +108,34 @@ class Nemesis(Siege, Tampering, Telling, Scarcity, Links):
         return 1
 
     def _do_kill_leader(self, step: Step) -> int:
+        return self._killed(self.field.cluster.leader(topics.TELEMETRY, int(step.target)))
+
+    def _do_kill_controller(self, step: Step) -> int:
+        """The node that decides who leads, and what it leads itself."""
         cluster = self.field.cluster
-        node, since = cluster.leader(topics.TELEMETRY, int(step.target)), time.monotonic()
+        dead = cluster.controller()
+        killed = self._killed(
+            dead, lambda: self.field.until("another controller", lambda: cluster.decides() not in (0, dead))
+        )
+        self.field.tally(controllers_killed=1)
+        return killed
+
+    def _killed(self, node: int, after: Callable[[], None] = lambda: None) -> int:
+        """A node dies and comes back. `after`: what must come between. How long sources hear nothing from Kafka is bounded."""
+        cluster, load = self.field.cluster, self.field.load
+        load.journal.gap_s(load.direct, afresh=True)
+        since = time.monotonic()
         cluster.kill(node)
         self._recover(since, range(PARTITIONS))
+        after()
+        gap_s = round(load.journal.gap_s(load.direct), 1)
         cluster.start(node)
         self.field.until("all copies in sync", cluster.healed)
+        self.field.note(longest_without_acknowledgement_s=gap_s)
+        if gap_s > GAP_MAX_S:
+            raise Unexpected(
+                f"{Unexpected.__doc__}: nothing was acknowledged for {gap_s} s, {GAP_MAX_S:.0f} are allowed"
+            )
         return 1
 
     def _do_freeze_node(self, step: Step) -> int:
