@@ -112,6 +112,7 @@ def deduplicated(arrivals: Sequence[Arrival]) -> dict[str, tuple[int, int | None
 def match(expected: Sequence[Expected], arrivals: Sequence[Arrival], log: Log) -> tuple[list[Page], list[str]]:
     """Each expected page with what became of it, and the dedup keys of pages that nothing asked for."""
     seen = deduplicated(arrivals)
+    subjects = {key: log.subjects(key) for key in seen}
     used: set[str] = set()
     found: list[Page] = []
     for page in expected:
@@ -119,7 +120,7 @@ def match(expected: Sequence[Expected], arrivals: Sequence[Arrival], log: Log) -
         candidates = [
             (triggered, resolved, key)
             for key, (triggered, resolved) in seen.items()
-            if (page.slo, page.group) in log.subjects(key)
+            if (page.slo, page.group) in subjects[key]
             and triggered >= page.fires_ms - SLACK_MS
             and (until is None or triggered <= until)
         ]

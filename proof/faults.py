@@ -92,14 +92,15 @@ def once(rng: random.Random, long: bool) -> list[Row]:
         Row("19", "poison messages", (Step("poison"),)),
         Row("21", "records again, shuffled, late, of yesterday", (
             Step("again", count=5), Step("stale", count=4_000 if long else 1_000))),
-        Row("16", "the pager hangs up, takes it and says 500, throttles", (Step("pager"),)),
+        Row("16", "the pager is late, hangs up, takes it and says 500, throttles", (Step("pager"),)),
         Row("P5", "the pager is dead, the fallback is told", (Step("pager_dead", seconds=6.0),)),
         Row("5", "two of three brokers down", (Step("outage", seconds=20.0 if long else 3.0, count=2),), lasting=True),
         Row("20", "the schema registry down", (Step("registry", rng.choice(WORKERS), seconds=10.0 if long else 2.0),)),
         Row("24", "requests that are too large", (Step("oversized", count=5 if long else 1),), gated=True),
         Row("26", "NaN, infinities, year 9999, NUL, no UTF-8", (Step("hostile"),)),
         Row("23", "batches that unfold to a gigabyte", (Step("bombs"),)),
-        Row("17", "many services fail at once", (Step("storm", count=60 if long else 20),)),
+        Row("17", "many services fail at once, and many hosts of one", (
+            Step("storm", count=60 if long else 20), Step("hosts", count=1_000 if long else 100))),
         Row("35", "ports that a worker opens", (Step("ports"),), pages=False),
         Row("22", "more series than a worker keeps", (Step("flood", count=50_000 if long else 6_000),)),
     ]  # fmt: skip

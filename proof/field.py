@@ -33,7 +33,7 @@ from proof.faults import STAGES, WORKERS
 from proof.gate import LONG, SHORT, Gate
 from proof.intent import Load
 from proof.oracle import Watch
-from proof.pages import FALLBACK, FALLBACK_AFTER_S, Notes, Request, incidents, of_pager, of_webhook
+from proof.pages import FALLBACK, FALLBACK_AFTER_S, WEBHOOK, Notes, Request, incidents, of_pager, of_webhook
 from proof.payloads import APART, FLOOD, HOSTILE
 from proof.probes import Probes
 from proof.registry import Registry
@@ -43,6 +43,7 @@ from streams import topics
 PARTITIONS = 4
 PATIENCE_S = 90.0
 ANSWER_S = 0.5
+PAGER_TIMEOUT_S = 3
 BOOKS_MAX_S = 30.0
 REASONS_MAX_S = 30.0
 UNACCOUNTED = "tocsin_unaccounted_events"
@@ -98,7 +99,7 @@ class Field:
                 link.target = seat.detour[0] if seat.detour else 0
             stack.enter_context(self.cluster)
             topics.ensure(self.cluster.bootstrap, PARTITIONS, NODES)
-            self.pager: Pager = stack.enter_context(stand_ins(self.directory, int(FALLBACK_AFTER_S)))
+            self.pager: Pager = stack.enter_context(stand_ins(self.directory, int(FALLBACK_AFTER_S), PAGER_TIMEOUT_S))
             self.registry = stack.enter_context(Registry())
             addresses = {"TOCSIN_REGISTRY_URL": self.registry.url, "TOCSIN_BOOTSTRAP": self.cluster.bootstrap}
             self.workers = Workers({**SETTINGS, **addresses, **self.pager.environment}, self.directory)
@@ -244,7 +245,7 @@ class Field:
 
     def requests(self) -> list[Request]:
         """All that reached the far ends of the channels."""
-        found = of_pager(self.pager.pagerduty.log()) + of_webhook("webhook", self.pager.webhook.log())
+        found = of_pager(self.pager.pagerduty.log()) + of_webhook(WEBHOOK, self.pager.webhook.log())
         return found + of_webhook(FALLBACK, self.pager.backup.log() if self.pager.backup else [])
 
     def lives(self) -> dict[str, Life]:

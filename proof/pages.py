@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from demo.ideal import Life
 from sinks.fakes.receiver import Arrival
 
-PAGER, FALLBACK = "pagerduty", "backup"
+PAGER, WEBHOOK, FALLBACK = "pagerduty", "webhook", "backup"
 SLACK_MS = 15_000  # a pane, and the time to page
 FALLBACK_AFTER_S, FALLBACK_SLACK_S = 2.0, 2.0
 SETTLES_MS = 5_000  # after a fault, until nothing of it is under way: the session of a worker that died, and more
@@ -41,6 +41,7 @@ HARMLESS = frozenset(
         "hostile",
         "ports",
         "storm",
+        "hosts",
         "slow_link",
         "oversized",
         "slowloris",

@@ -10,7 +10,8 @@ import pytest
 from proof.faults import Step
 from proof.field import NotInTime
 from proof.harm import Unexpected
-from proof.pages import FALLBACK, PAGER, Request
+from proof.nemesis import Nemesis
+from proof.pages import FALLBACK, PAGER, WEBHOOK, Request
 from proof.telling import telling
 from tests.proof.test_nemesis import Playing, nemesis
 
@@ -107,3 +108,53 @@ def test_a_fallback_that_is_told_of_nothing_is_an_error(monkeypatch: pytest.Monk
     monkeypatch.setattr("proof.pages.fallback", lambda requests, faults: ([], 7))
     with pytest.raises(Unexpected, match="nobody needed the fallback"):
         nemesis(field).act(Step("pager_dead"))
+
+
+def told(at_ms: int, status: int, key: str = "i", channel: str = PAGER) -> Request:
+    return Request(at_ms, channel, key, "trigger", f"{key}/trigger", status, status == 202)
+
+
+def judged(*requests: Request) -> tuple[Told, Nemesis]:
+    field = Told()
+    field.sent, field.note = list(requests), lambda **figures: None  # type: ignore[attr-defined]
+    return field, nemesis(field)
+
+
+def test_one_that_is_throttled_is_left_alone_for_as_long_as_it_asked() -> None:
+    judged(told(1_000, 0), told(2_000, 429), told(5_000, 202))[1]._left_alone(1_000)
+    with pytest.raises(Unexpected, match="asked again after 2999 ms, 3 s were asked for"):
+        judged(told(2_000, 429), told(2_500, 202, key="other"), told(4_999, 202))[1]._left_alone(1_000)
+    for never in ((told(2_000, 429), told(9_000, 202, key="other")), (told(2_000, 503), told(9_000, 202))):
+        with pytest.raises(NotInTime, match="what was throttled, again"):
+            judged(*never)[1]._left_alone(1_000)
+
+
+def test_the_healthy_channel_is_told_when_the_sick_one_is() -> None:
+    sick = [told(1_000, 0), told(9_000, 202)]
+    judged(*sick, told(3_900, 200, channel=WEBHOOK))[1]._healthy(1_000)
+    with pytest.raises(Unexpected, match=r"the webhook was told 8\.1 s after"):
+        judged(*sick, told(9_100, 200, channel=WEBHOOK))[1]._healthy(1_000)
+    with pytest.raises(NotInTime, match="the webhook told of the same incidents"):
+        judged(*sick, told(1_100, 200, key="other", channel=WEBHOOK))[1]._healthy(1_000)
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        ([told(1_000, 202), told(1_200, 202, key="other")], ""),
+        ([told(1_000, 202), told(1_200, 202, key="second")], "2 incidents, 2 requests"),
+        ([told(1_000, 202, key="other")], "0 incidents"),
+        ([told(at_ms, 0) for at_ms in range(1_000, 1_004)], "1 incidents, 4 requests"),
+        ([told(1_000, 202), told(1_200, 429, key="other")], "had to throttle 1"),
+    ],
+)
+def test_a_zone_that_fails_is_one_call(log: list[Request], says: str) -> None:
+    field, found = judged(*log)
+    groups = {"i": "zone", "second": "zone", "other": "another"}
+    subjects = {key: {("slo", (("host", str(n)), ("service", of))) for n in range(3)} for key, of in groups.items()}
+    field.watch = types.SimpleNamespace(log=types.SimpleNamespace(subjects=subjects.__getitem__))  # type: ignore[attr-defined]
+    if not says:
+        found._one_call("zone", 1_000)
+    else:
+        with pytest.raises(Unexpected, match=says):
+            found._one_call("zone", 1_000)
