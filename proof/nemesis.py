@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping
 import psutil
 
 from demo.workers import ROOT
+from proof import payloads
 from proof.faults import NODES, WORKERS, Step
 from proof.field import PARTITIONS, Field
 from proof.harm import Unexpected
 from proof.intent import burst
 from proof.links import Links
-from proof.registry import SCHEMA_ID
+from proof.registry import SCHEMA_ID, breaking
 from proof.scarcity import Scarcity
 from proof.siege import Siege
 from proof.tampering import Tampering
@@ -177,19 +178,24 @@ class Nemesis(Siege, Tampering, Telling, Scarcity, Links):
         return min(step.count, len(WORKERS)) + min(step.count, NODES)
 
     def _do_registry(self, step: Step) -> int:
-        """A registry that goes away: what its records name is known already, and goes on. Then a worker dies, and whoever
-        takes over what it held cannot learn it again before the registry is back; nothing is lost meanwhile."""
+        """A producer whose registered schema breaks the old one: its records are dead letters, and nobody ends. Then a
+        registry that goes away: what its records name is known already, and goes on. Then a worker dies, and whoever takes
+        over what it held cannot learn it again before the registry is back; nothing is lost meanwhile."""
         field = self.field
         source = field.load.framed(f"framed-{self._boot()}", SCHEMA_ID)
         burst(source, 20, 0)
         field.until("the question for the schema", lambda: field.registry.told > 0)
         self._recover()
         ends = len(field.ends)
+        good = payloads.outcomes("broken", self._boot(), time.time_ns() // 1_000_000, 3, good=True)
+        self._fated(b"broken", [(breaking(good), "resolution")])
         field.registry.down()
         burst(source, 20, 0)
         self._recover()
         if len(field.ends) > ends:
-            raise Unexpected(f"{Unexpected.__doc__}: a worker ended although it knew the schema")
+            raise Unexpected(
+                f"{Unexpected.__doc__}: a worker ended by a schema that breaks another, or although it knew one"
+            )
         held = self._victim(step.target)
         field.kill(step.target)
         burst(source, 20, 0)
