@@ -117,7 +117,9 @@ def slow(rng: random.Random, long: bool) -> list[Row]:
         Row("6", "all brokers down", (Step("outage", seconds=60.0 if long else 3.0, count=3),), lasting=True),
         Row("10", "a worker cut off, one way or both", tuple(Step("cut", f"{worker}={way}", 6.0) for way in ways)),
         Row("7", "workers and brokers restarted in turn", (Step("rolling", count=3 if long else 1),)),
-        Row("11", "a source behind a slow link that breaks", (Step("slow_link", seconds=60.0 if long else 4.0),)),
+        Row("11", "a source behind a slow link that breaks",
+            (Step("slow_link", seconds=30.0), Step("tunnel", seconds=30.0, count=2)) if long
+            else (Step("slow_link", seconds=4.0),)),
         Row("12", "a broker's disk is full", (Step("full_disk", str(rng.randrange(4))),)),
         Row("15", "a clock two hours wrong, or set while it runs",
             tuple(Step("skew", f"{rng.choice(WORKERS)}={clock}", 8.0 if long else 5.0) for clock in clocks)),

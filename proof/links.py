@@ -16,6 +16,7 @@ from proof.intent import burst
 from proof.way import Way
 
 DELAY_S, BYTES_PER_S = 0.2, 8_000.0
+UP_S = 5.0  # between two tunnels
 
 
 class Links(Harm):
@@ -59,3 +60,24 @@ class Links(Harm):
         if not broken:
             raise Unexpected(f"{Unexpected.__doc__}: no connection was broken")
         return broken
+
+    def _do_tunnel(self, step: Step) -> int:
+        """A source whose way is there for a few seconds, and gone for longer, so many times over: all that it measured arrives,
+        once."""
+        field, sent = self.field, 0
+        source = field.load.far(field.detour.bootstrap, f"vehicle-{self._boot()}")
+        for _ in range(step.count):
+            for seconds, gone in ((UP_S, False), (step.seconds, True)):
+                if gone:
+                    field.detour.cut("up", "down")
+                ends = time.monotonic() + seconds
+                while time.monotonic() < ends:
+                    burst(source, 20, 0)
+                    sent += 20
+                    field.during(min(1.0, seconds))
+                if gone and not field.detour.held_bytes("up"):
+                    raise Unexpected(f"{Unexpected.__doc__}: a vehicle sent nothing in its tunnel")
+                field.detour.heal()
+        field.until("what the vehicle sent", lambda: source.stats.delivered >= sent)
+        self._recover()
+        return step.count

@@ -187,7 +187,7 @@ class Nemesis(Siege, Tampering, Telling, Scarcity, Links):
         field.until("the question for the schema", lambda: field.registry.told > 0)
         self._recover()
         ends = len(field.ends)
-        good = payloads.outcomes("broken", self._boot(), time.time_ns() // 1_000_000, 3, good=True)
+        good = payloads.outcomes("broken", self._boot(), time.time_ns() // 1_000_000, 3, True, payloads.POISON)
         self._fated(b"broken", [(breaking(good), "resolution")])
         field.registry.down()
         burst(source, 20, 0)

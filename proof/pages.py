@@ -43,6 +43,7 @@ HARMLESS = frozenset(
         "storm",
         "hosts",
         "slow_link",
+        "tunnel",
         "oversized",
         "slowloris",
     }

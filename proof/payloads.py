@@ -16,8 +16,8 @@ from schemas.encoding import Producer as Who
 from schemas.encoding import Resource, SeriesEntry, encode_batch
 from schemas.records import MeasureKind, SourceKind
 
-HOSTILE, FLOOD = "proof.hostile", "proof.flood"
-APART = frozenset({HOSTILE, FLOOD})  # metrics that the ledger does not know
+HOSTILE, FLOOD, POISON = "proof.hostile", "proof.flood", "proof.poison"
+APART = frozenset({HOSTILE, FLOOD, POISON})  # metrics that the ledger does not know
 COUNTED, FUTURE = "", "future"  # fates of a record: it is counted, or it is put aside or refused for that reason
 #: What becomes of one that has this value, or this text as a label, and is good otherwise; words as in schemas/corrupt.py.
 HOSTILE_VALUES = {
@@ -37,7 +37,7 @@ BULK_ROWS = 4_096  # measurements: as many as a batch may have
 
 def poison(boot: str, now_ms: int) -> list[tuple[bytes, str]]:
     """Twelve records that are none, most of them made of one that is, and why each is refused: words of schemas/corrupt.py."""
-    good = outcomes("poison", boot, now_ms, 3, good=True)
+    good = outcomes("poison", boot, now_ms, 3, good=True, metric=POISON)
     name, values = good[:10], b"\0\0\0\0\0\0\xf0?"  # which schema it is; each value is 1.0
     return [
         (b"not avro", "framing"), (b"", "framing"), (b"\xc3\x01", "framing"), (bytes(64), "unknown_schema"),
@@ -93,11 +93,11 @@ def flood(boot: str, now_ms: int, count: int) -> Iterator[bytes]:
         )  # fmt: skip
 
 
-def outcomes(source: str, boot: str, at_ms: int, count: int, good: bool) -> bytes:
+def outcomes(source: str, boot: str, at_ms: int, count: int, good: bool, metric: str = "http.request") -> bytes:
     """One batch of requests of a service of that name, all within ten seconds from then on, all good or all bad."""
     resource = Resource(service=source, source_kind=SourceKind.WEB)
     return encode_batch(
-        [SeriesEntry("http.request", MeasureKind.OUTCOME)], resource, Who(source, boot), base_ms=at_ms,
+        [SeriesEntry(metric, MeasureKind.OUTCOME)], resource, Who(source, boot), base_ms=at_ms,
         series=np.zeros(count), delta_ms=np.arange(count) % 10_000, value=np.ones(count),
         outcome=np.full(count, int(good)), sequence=1,
     )  # fmt: skip

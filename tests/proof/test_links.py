@@ -66,3 +66,13 @@ def test_a_wrong_clock_is_seen_in_what_the_worker_writes_or_says(clock: str, ahe
     assert field.killed == ["worker-1"]
     with pytest.raises(NotInTime, match=f"worker-1 with its clock at {clock}"):
         nemesis(Far(ahead_s=0.5)).act(Step("skew", f"worker-1={clock}"))
+
+
+def test_a_tunnel_in_which_nothing_is_held_back_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proof.links.UP_S", 0.01)
+    field = Far({"up": 9})
+    found = nemesis(field)
+    found.act(Step("tunnel", seconds=0.01, count=3))
+    assert found.injected == 3
+    with pytest.raises(Unexpected, match="nothing in its tunnel"):
+        nemesis(Far()).act(Step("tunnel", seconds=0.01, count=3))

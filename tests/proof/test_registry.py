@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from demo.wire import NotARecord, read_batch
 from proof import payloads
 from proof.registry import SCHEMA_ID, Registry, breaking
 from schemas.telemetry import TelemetryDecoder
@@ -33,3 +34,5 @@ def test_a_schema_that_breaks_the_old_one_is_told_and_what_it_writes_is_refused(
         decoded = decoder.decode([(0, 1_000, framed), (1, 1_000, breaking(good))])
     assert len(decoded.measurements.time_ms) == 3
     assert [(one.offset, one.reason) for one in decoded.refused] == [(1, "resolution")]
+    with pytest.raises(NotARecord):  # so that books read from the raw topic leave it out
+        read_batch(breaking(good))
