@@ -311,7 +311,8 @@ class Load:
 
     @property
     def accepted(self) -> int:
-        """Measurements that a client took in, or that were made elsewhere, which is a promise: each must be acknowledged once nothing is on its way."""
+        """Measurements that a client took in, or that were made elsewhere, which is a promise: each must be acknowledged once
+        nothing is on its way."""
         return self.made + sum(client.stats.recorded for client in self._clients)
 
     @property
