@@ -93,9 +93,10 @@ class Scarcity(Harm):
     def _slowed(self, name: str, seconds: float) -> None:
         """It stands still four fifths of the time: what is sent to it then waits."""
         field = self.field
+        self._victim(name)
         process, ends = psutil.Process(field.workers.pid(name)), time.monotonic() + seconds
-        held = self._aggregated(name)
         while time.monotonic() < ends:
+            held = self._aggregated(name)
             process.suspend()
             way = Way(field, held=held)
             self._meanwhile(SUSPENDED_S, way)
