@@ -85,11 +85,13 @@ class Log:
 
     def detected_ms(self, slo: str, group: Group, since_ms: int) -> int | None:
         """When the platform decided, by its own clock, that the group pages, at or after a time."""
+        labels = dict(group)
         times = [
             transition.detected_ms
             for transitions in self.alerts.values()
             for transition in transitions
-            if (transition.slo, tuple(sorted(transition.labels.items()))) == (slo, group)
+            if transition.slo == slo
+            and transition.labels == labels
             and transition.severity == "page"
             and transition.previous_severity != "page"
             and transition.detected_ms >= since_ms
