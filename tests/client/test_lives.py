@@ -78,6 +78,17 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_that_is_taken_is_left_to_its_folder(tmp_path: Path) -> None:
+    """By what a run with the same id left, whose lock is gone."""
+    lives = Lives(str(tmp_path), "s", Disk())
+    taken = tmp_path / f"{lives.prefix}b1"
+    taken.mkdir()
+    (taken / "00000000.seg").write_bytes(b"x")
+    life = lives.make("b1")
+    assert Path(life.path).name == f"{lives.prefix}b1-1"
+    life.remove(lives.disk)
+
+
 def test_a_folder_that_was_never_ready_is_swept(tmp_path: Path) -> None:
     """Its maker died between the folder and its name."""
     lives = Lives(str(tmp_path), "s", Disk())

@@ -210,6 +210,7 @@ class Spool:
         self.disk.sync(self._writing)
         if not self._folder_synced:
             self.disk.sync_folder(part.life.path)
+            self.lives.keep(part.life)
             self._folder_synced = True
         self.syncs += 1
         part.append(entries)

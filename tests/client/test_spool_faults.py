@@ -1,0 +1,95 @@
+"""Spool on a disk that fails: a fault costs time and memory within bounds, and nothing that was accepted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tocsin import Client, limits
+
+from tests.client.spooled import Away, Clock, Failing, batch, drained, sequences, spool
+
+
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+FIRST = ({"make_folder"}, {"create"}, {"rename"}, {"sync_folder"})  # asked for once a life or a segment
+FAULTS = [*FIRST, {"write"}, {"sync"}, {"write", "truncate"}, {"sync", "truncate"}]
+
+
+@pytest.mark.parametrize("failing", FAULTS, ids=lambda failing: "+".join(sorted(failing)))
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_disk_that_fails_for_a_while_costs_nothing(tmp_path: Path, failing: set[str], before: int) -> None:
+    disk, now, files = Failing(), Clock(), open_files()
+    held = spool(tmp_path, disk=disk, now=now)
+    for number in range(before):
+        held.add([batch(number)])
+        assert held.commit()
+    disk.failing, disk.torn = failing, 100
+    held.add([batch(before)])
+    held.add([batch(before + 1)])
+    refused = before == 0 or failing not in FIRST
+    for _ in range(3):
+        now.now += limits.DISK_RETRY
+        assert (held.commit() == 0) == refused
+        assert bool(held.trouble) == refused
+        if not refused:
+            break
+    disk.failing = set()
+    assert held.commit() == 0, "not asked again at once"
+    now.now += limits.DISK_RETRY
+    if refused:
+        assert held.commit() == batch(before).rows + batch(before + 1).rows
+    assert held.trouble == ""
+    assert sequences(drained(held)) == list(range(before + 2))
+    held.close()
+    assert list(tmp_path.iterdir()) == []
+    assert open_files() == files, "nothing that was open is left open"
+
+
+def test_what_a_failed_sync_left_behind_is_cut_off(tmp_path: Path) -> None:
+    """Else the next life would find it twice."""
+    disk, now = Failing(), Clock()
+    held = spool(tmp_path, disk=disk, now=now)
+    held.add([batch(0)])
+    assert held.commit()
+    disk.failing = {"sync"}
+    held.add([batch(1)])
+    assert held.commit() == 0
+    disk.failing = set()
+    now.now += limits.DISK_RETRY
+    assert held.commit()
+    held.close()
+    second = spool(tmp_path, "b2")
+    assert sequences(drained(second)) == [0, 1]
+    second.close()
+
+
+def test_while_the_disk_is_full_every_measurement_is_accounted_for(tmp_path: Path) -> None:
+    made = Client(
+        source="s", service="x", transport=Away(), spool=str(tmp_path), buffer_measurements=1_000, report=False,
+        flush_interval=3600, batch_size=100,
+    )  # fmt: skip
+    assert made._spool is not None
+    made._spool.disk = disk = Failing()
+    made._spool.lives.disk = disk
+    gauge = made.gauge("g")
+    for value in range(500):
+        gauge.set(float(value))
+    assert made.commit(10)
+    disk.failing, disk.torn = {"write"}, 50
+    for value in range(5_000):
+        gauge.set(float(value))
+    assert not made.commit(0.1)
+    stats = made.stats
+    assert (stats.recorded, stats.spooled, stats.refused) == (1_500, 500, {"full": 4_000})
+    assert stats.buffered + stats.in_flight == 1_000
+    assert "No space left" in stats.trouble
+    disk.failing = set()
+    assert made.commit(10)
+    gauge.set(1.0)
+    assert made.commit(10)
+    stats = made.stats
+    assert (stats.recorded, stats.spooled, stats.in_flight, stats.trouble) == (1_501, 1_501, 0, "Full: away")
+    assert made.close(0)
