@@ -102,19 +102,29 @@ class Pump:
             with self.lock:
                 self.cycle(tallies=True)
 
-    def cycle(self, tallies: bool = False) -> None:
-        """One turn, under the lock: results, then what must be sent again, then what is new."""
+    def cycle(self, tallies: bool = False) -> bool:
+        """One turn, under the lock: results, then what must be sent again, then what is new.
+
+        `tallies`: the counters' sums too, unless they would have to wait: then they may as well grow. True if none was left.
+        """
         self._collect()
         stepped = self.recorder.anchor.stepped()
         self._send()
-        if tallies and (self.backlog.promises or not self.again):
+        closed = False
+        if tallies:
             self.before_cycle()
-            self.recorder.close_tallies()
+            closed = (self._takes or self.recorder.closed) and self.recorder.close_tallies()
         self.store()
         if stepped and not self.recorder.rows:
             self.recorder.anchor.settle()  # a batch never holds times of two clocks
         self.transport.flush(0)
         self._collect()
+        return closed
+
+    @property
+    def _takes(self) -> bool:
+        """Whether what is encoded now has a place to wait."""
+        return self.backlog.open and (self.backlog.promises or not self.again)
 
     def store(self) -> None:
         """Encode what is recorded by now, give it to the backlog, and send what may be sent, until nothing moves.
@@ -134,7 +144,7 @@ class Pump:
     def _encode(self, upto: int) -> bool:
         """Fill the backlog's group. True if anything was taken."""
         moved = False
-        while self.recorder.recorded < upto and self.backlog.open and (self.backlog.promises or not self.again):
+        while self.recorder.recorded < upto and self._takes:
             rows = self.recorder.take(self.batch_size)
             if not rows:
                 break
@@ -224,16 +234,15 @@ class Pump:
     def flush(self, timeout: float) -> bool:
         """Send everything and wait for the results, up to so many seconds. True if nothing is left."""
         deadline = monotonic() + timeout
-        first = True
+        summed = False  # whether the counters' sums of now are on their way
         while True:
             if not self.lock.acquire(timeout=max(limits.TURN, deadline - monotonic())):
                 return False
             try:
-                self.cycle(tallies=first)
-                left = self.left
+                summed = self.cycle(tallies=not summed) or summed
+                left = self.left or not summed
             finally:
                 self.lock.release()
-            first = False
             remaining = deadline - monotonic()
             if not left or remaining <= 0:
                 return not left
@@ -249,16 +258,16 @@ class Pump:
             if not self.lock.acquire(timeout=max(limits.TURN, deadline - monotonic())):
                 return False
             try:
-                if wanted is None:
-                    self.recorder.close_tallies()
+                if wanted is None and self.recorder.close_tallies():
                     wanted = self.recorder.recorded + len(self.recorder.rows)
                 self.cycle()
                 promised = self.recorder.recorded - self.recorder.held  # in the order in which it was recorded
             finally:
                 self.lock.release()
             remaining = deadline - monotonic()
-            if promised >= wanted or remaining <= 0:
-                return promised >= wanted
+            done = wanted is not None and promised >= wanted
+            if done or remaining <= 0:
+                return done
             sleep(min(remaining, 0.01))
 
     def stop(self, timeout: float) -> None:

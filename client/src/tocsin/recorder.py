@@ -124,12 +124,19 @@ class Recorder(Buffer):
             self.refuse("trace")
         return b""
 
-    def close_tallies(self) -> None:
-        """Turn the counters' pending sums into rows, timed now."""
+    def close_tallies(self) -> bool:
+        """Turn the counters' pending sums into rows, timed now, while there is room. Whether none is left open.
+
+        A sum without room goes on growing, which costs nothing. After the end none does, and each gets its row.
+        """
         time_ms = self.anchor.wall_ms()
         for tally in list(self.tallies):
             self.fold(tally)
-            if tally.pending:
-                with self.lock:
-                    amount, tally.pending = tally.pending, 0.0
-                self.rows.append((tally.series, time_ms, amount, NO_OUTCOME, b""))
+            if not tally.pending:
+                continue
+            if len(self.rows) + self.held >= self.capacity and not self.closed:
+                return False
+            with self.lock:
+                amount, tally.pending = tally.pending, 0.0
+            self.rows.append((tally.series, time_ms, amount, NO_OUTCOME, b""))
+        return True

@@ -81,14 +81,15 @@ class Spool:
         self.recovered = 0  # measurements that earlier lives left, as far as they were read
         self.syncs = 0
         self.trouble = ""  # what the disk said last
+        self._failing = False  # whether it did not take what it was given last
         self._closed = False
 
     # -- the pump's side
 
     @property
     def open(self) -> bool:
-        """Whether new batches may be added to the group, and there is room for it."""
-        if self._closed or self._pending_bytes >= limits.GROUP_BYTES:
+        """Whether new batches may be added to the group, and there is room for it. Not while one waits for the disk."""
+        if self._closed or self._pending_bytes >= limits.GROUP_BYTES or (self._failing and self._pending):
             return False
         return self.full == DROP_OLDEST or self.held_bytes + limits.RECORD_BYTES <= self.most
 
@@ -118,9 +119,9 @@ class Spool:
             return 0
         try:
             self._write(self._pending.copy())
-            self.trouble = ""
+            self.trouble, self._failing = "", False
         except OSError as error:
-            self.trouble = str(error)
+            self.trouble, self._failing = str(error), True
             self._retry_at = self._now() + limits.DISK_RETRY
             self._abandon()
         if self.full == DROP_OLDEST:
