@@ -232,6 +232,34 @@ def test_flush_waits_for_sums_of_counters_behind_what_is_sent_again(monkeypatch:
     made.close()
 
 
+class Raising(MemoryTransport):
+    """A destination with a fault of its own."""
+
+    raising = True
+
+    def flush(self, timeout: float) -> int:
+        if self.raising:
+            raise RuntimeError("odd")
+        return 0
+
+
+def test_a_turn_that_fails_is_told_and_ends_neither_the_thread_nor_the_host() -> None:
+    transport = Raising()
+    transport.answer = TimeoutError("away")
+    made = client(transport, flush_interval=0.01)
+    made.gauge("g").set(1.0)
+    assert until(lambda: made.stats.trouble == "RuntimeError: odd")
+    assert not made.flush(0.1)
+    assert made._pump.thread is not None
+    assert made._pump.thread.is_alive()
+    transport.raising, transport.answer = False, None
+    made.gauge("g").set(2.0)
+    assert until(lambda: made.stats.delivered >= 2, 20)
+    assert made.stats.trouble == ""
+    transport.raising = True
+    made.close()
+
+
 def test_a_second_answer_for_a_batch_changes_nothing() -> None:
     transport = Slow()
     made = client(transport)

@@ -37,6 +37,12 @@ class Life:
         """Its files with that ending, in order."""
         return sorted(name for name in os.listdir(self.path) if name.endswith(ending))
 
+    def stands(self) -> bool:
+        """Whether its locked file has its name still; without it nobody would ever find what is in the folder."""
+        with contextlib.suppress(OSError):
+            return os.path.samestat(os.stat(self.file(LOCK)), os.fstat(self.lock))
+        return False
+
     def leave(self) -> None:
         """Own it no longer. In a forked child this leaves the parent's lock alone."""
         with contextlib.suppress(OSError):
@@ -45,8 +51,10 @@ class Life:
     def remove(self, disk: Disk) -> None:
         """Remove it, if nothing is left in it, and own it no longer."""
         with contextlib.suppress(OSError):
-            if os.listdir(self.path) == [LOCK]:
+            names = os.listdir(self.path)
+            if names == [LOCK]:
                 disk.unlink(self.file(LOCK))
+            if names in ([LOCK], []):
                 disk.remove_folder(self.path)
         self.leave()
 
@@ -91,6 +99,7 @@ class Lives:
         Nothing in it is safe before `keep`.
         """
         disk, name, more = self.disk, boot, 0
+        os.makedirs(self.root, 0o700, exist_ok=True)
         while os.path.lexists(os.path.join(self.root, self.prefix + name)):
             more += 1
             name = f"{boot}-{more}"

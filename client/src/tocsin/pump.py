@@ -103,10 +103,21 @@ class Pump:
                 self.cycle(tallies=True)
 
     def cycle(self, tallies: bool = False) -> bool:
-        """One turn, under the lock: results, then what must be sent again, then what is new.
+        """One turn, under the lock: results, then what must be sent again, then what is new. Never raises.
 
         `tallies`: the counters' sums too, unless they would have to wait: then they may as well grow. True if none was left.
         """
+        try:
+            return self._turn(tallies)
+        except Exception as error:  # noqa: BLE001 - a fault of ours or of a transport must end neither thread nor host
+            self._fault(error)
+            return False
+
+    def _fault(self, error: Exception) -> None:
+        self.trouble = f"{type(error).__name__}: {error}"
+        self._back_off()
+
+    def _turn(self, tallies: bool) -> bool:
         self._collect()
         stepped = self.recorder.anchor.stepped()
         self._send()
@@ -247,8 +258,16 @@ class Pump:
             if not left or remaining <= 0:
                 return not left
             pause = min(remaining, 0.05)
-            if self.transport.flush(pause) == 0 and self.results.empty():
+            if self._waited(pause) == 0 and self.results.empty():
                 sleep(0.001 if self.sent else pause)
+
+    def _waited(self, pause: float) -> int:
+        """How many results are missing after so many seconds at most; 0 also when the transport cannot say."""
+        try:
+            return self.transport.flush(pause)
+        except Exception as error:  # noqa: BLE001 - as in cycle
+            self._fault(error)
+            return 0
 
     def commit(self, timeout: float) -> bool:
         """Have everything recorded before this call promised: acknowledged, or held by the spool. True if it is."""

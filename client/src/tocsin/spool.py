@@ -189,7 +189,7 @@ class Spool:
     def _write(self, batches: list[Batch]) -> None:
         """All of it, in as many segments as it takes; on the disk when this returns. Raises OSError."""
         wall, forward = clock.wall_ms(), clock.forward_ms()
-        part = self._active or self._begin()
+        part = self._active if self._active is not None and self._stands(self._active) else self._begin()
         group: list[bytes] = []
         entries: list[segment.Entry] = []
         end = part.size
@@ -219,16 +219,24 @@ class Spool:
         self._pending_bytes -= sum(batch.size for batch in written)
         self._promised += sum(entry.rows for entry in entries)
 
+    def _stands(self, active: Part) -> bool:
+        """Whether the segment that is written has its name still: what is appended to one without is lost with us."""
+        with contextlib.suppress(OSError):
+            return os.path.samestat(os.stat(active.path), os.fstat(self._writing)) and active.life.stands()
+        return False
+
     def _begin(self) -> Part:
-        """A new segment, empty. Raises OSError."""
-        if self._life is None:
-            life = self.lives.make(self.boot)
-            self._lives.append(life)
-            self._life = life
+        """A new segment, empty; in a new folder, if somebody removed ours. Raises OSError."""
+        before = self._life
+        if self._life is None or not self._life.stands():
+            self._life = self.lives.make(self.boot)
+            self._lives.append(self._life)
         part = Part(self._life, f"{self._number:08d}", 0)
         descriptor = self.disk.create(part.path)
         self._number += 1
         self._end()
+        if before is not None:
+            self._forget(before)
         self._writing, self._folder_synced = descriptor, False
         part.entries = []
         self._active = part
@@ -263,7 +271,7 @@ class Spool:
         if self._now() < self._look_at:
             return
         self._look_at = self._now() + limits.ADOPT_EVERY
-        adopted: list[Part] = []
+        place = 0
         for life in self.lives.adopt({life.path for life in self._lives}):
             try:
                 sizes = [(name, os.stat(life.file(name)).st_size) for name in life.names(SEGMENT)]
@@ -271,10 +279,9 @@ class Spool:
                 life.leave()
                 continue
             self._lives.append(life)
-            adopted += [Part(life, name.removesuffix(SEGMENT), size) for name, size in sizes]
-            if not sizes:
-                self._forget(life)
-        self.parts = adopted + self.parts
+            self.parts[place:place] = [Part(life, name.removesuffix(SEGMENT), size) for name, size in sizes]
+            place += len(sizes)
+            self._forget(life)
 
     def _load(self, part: Part) -> None:
         """Read its entries; what is not whole is counted."""
@@ -310,18 +317,19 @@ class Spool:
             self._retire(part)
 
     def _retire(self, part: Part) -> None:
-        """Remove a part that is done, and the folder of an earlier life with its last part."""
+        """Remove a part that is done, and with its last part a folder to which nothing is written."""
         if part is self._active or part.unsent or part.left or part not in self.parts:
             return
         self.parts.remove(part)
         part.remove(self.disk)
-        if not part.life.own and all(other.life is not part.life for other in self.parts):
-            self._forget(part.life)
+        self._forget(part.life)
 
     def _forget(self, life: Life) -> None:
-        """Nothing of it is left: marks of segments that are gone do not count."""
-        for name in life.names(MARKS):
-            with contextlib.suppress(OSError):
+        """Let go of a folder, once nothing of it is left: marks of segments that are gone do not count."""
+        if life is self._life or life not in self._lives or any(part.life is life for part in self.parts):
+            return
+        with contextlib.suppress(OSError):  # of a folder that somebody removed
+            for name in life.names(MARKS):
                 self.disk.unlink(life.file(name))
         life.remove(self.disk)
         self._lives.remove(life)
