@@ -129,9 +129,9 @@ class Client:
         self._logs = self._log_pipe()
         if settled["sigterm"]:
             lifecycle.on_sigterm()
-        lifecycle.join(
-            lifecycle.Member(self.close, self.commit, self._pump, self._start_afresh, settled["exit_deadline"])
-        )
+        pumps = (self._pump, self._logs.pump)
+        self._member = lifecycle.Member(self.close, self.commit, pumps, self._start_afresh, settled["exit_deadline"])
+        lifecycle.join(self._member)
 
     def counter(self, name: str, /, unit: str = "1", **labels: object) -> Counter:
         """The counter of that name, unit and labels. Raises InvalidName, InvalidLabel."""
@@ -222,7 +222,7 @@ class Client:
         close = getattr(self._transport, "close", None)
         if close is not None:
             close()
-        lifecycle.leave(self._pump)
+        lifecycle.leave(self._member)
         return self._given_up + self._logs.given_up == 0
 
     def __enter__(self) -> Self:
@@ -331,6 +331,7 @@ class Client:
         encoder = self._encoder()
         self._pump.reset(encoder)
         self._pump.backlog.reset(encoder.boot)
+        self._logs.start_afresh()
         after_fork = getattr(self._transport, "after_fork", None)
         if after_fork is not None:
             after_fork()
