@@ -257,7 +257,7 @@ def test_a_turn_that_fails_is_told_and_ends_neither_the_thread_nor_the_host() ->
     assert until(lambda: made.stats.delivered >= 2, 20)
     assert made.stats.trouble == ""
     transport.raising = True
-    made.close()
+    made.close(0)
 
 
 def test_a_second_answer_for_a_batch_changes_nothing() -> None:

@@ -218,7 +218,7 @@ class Client:
         done = self._pump.flush(max(0.0, deadline - monotonic()))
         self._given_up = 0 if done else len(self._recorder.rows) + self._recorder.held
         self._logs.close(max(0.0, deadline - monotonic()))
-        self._pump.backlog.close()
+        self._pump.close()
         close = getattr(self._transport, "close", None)
         if close is not None:
             close()

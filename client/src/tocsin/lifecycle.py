@@ -91,7 +91,7 @@ def _before_fork() -> None:
 
 def _after_fork_parent() -> None:
     while _held:
-        _held.pop().lock.release()
+        _held.pop().release()
 
 
 def _after_fork_child() -> None:

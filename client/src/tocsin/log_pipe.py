@@ -162,7 +162,7 @@ class LogPipe:
             self.pump.stop(timeout)
             done = self.pump.flush(max(0.0, end - monotonic()))
             self.given_up = 0 if done else len(self.buffer.rows) + self.buffer.held
-        self.pump.backlog.close()
+        self.pump.close()
         return self.given_up == 0
 
     def start_afresh(self) -> None:

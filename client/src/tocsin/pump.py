@@ -79,7 +79,7 @@ class Pump:
         self.rejected: dict[str, int] = {}
         self.trouble = ""  # why nothing gets through, while nothing does
         self.thread: Thread | None = None
-        self.stopping = False
+        self.stopping = self.closing = False
 
     def start(self) -> None:
         """Start the thread, and give the recorder its room. At interpreter exit threads cannot start: then without."""
@@ -99,8 +99,11 @@ class Pump:
                 self.recorder.wakeups.get(timeout=self.interval)
             except Empty:
                 pass
-            with self.lock:
+            self.lock.acquire()
+            try:
                 self.cycle(tallies=True)
+            finally:
+                self.release()
 
     def cycle(self, tallies: bool = False) -> bool:
         """One turn, under the lock: results, then what must be sent again, then what is new. Never raises.
@@ -135,7 +138,7 @@ class Pump:
     @property
     def _takes(self) -> bool:
         """Whether what is encoded now has a place to wait."""
-        return self.backlog.open and (self.backlog.promises or not self.again)
+        return not self.closing and self.backlog.open and (self.backlog.promises or not self.again)
 
     def store(self) -> None:
         """Encode what is recorded by now, give it to the backlog, and send what may be sent, until nothing moves.
@@ -172,7 +175,7 @@ class Pump:
 
     def _send(self) -> None:
         """Offer batches, those to be sent again first; stop at the first that is not taken."""
-        while monotonic() >= self.not_before and self.sent_bytes < self.window:
+        while monotonic() >= self.not_before and self.sent_bytes < self.window and not self.closing:
             if self.again:
                 batch = self.again.pop(0)
             else:
@@ -253,7 +256,7 @@ class Pump:
                 summed = self.cycle(tallies=not summed) or summed
                 left = self.left or not summed
             finally:
-                self.lock.release()
+                self.release()
             remaining = deadline - monotonic()
             if not left or remaining <= 0:
                 return not left
@@ -282,7 +285,7 @@ class Pump:
                 self.cycle()
                 promised = self.recorder.recorded - self.recorder.held  # in the order in which it was recorded
             finally:
-                self.lock.release()
+                self.release()
             remaining = deadline - monotonic()
             done = wanted is not None and promised >= wanted
             if done or remaining <= 0:
@@ -295,3 +298,21 @@ class Pump:
         self.recorder.wakeups.put(None)
         if self.thread is not None:
             self.thread.join(timeout=timeout)
+
+    def close(self) -> None:
+        """Let go of the backlog: now, or at the end of a turn that is under way, which may be about to write to its files."""
+        self.closing = True
+        self._let_go()
+
+    def release(self) -> None:
+        """End a turn."""
+        self.lock.release()
+        if self.closing:  # set during the turn, by whom the lock turned away
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self.lock.acquire(blocking=False):
+            try:
+                self.backlog.close()
+            finally:
+                self.lock.release()
