@@ -170,6 +170,10 @@ class Pump:
                 self._reject(len(rows), f"unencodable: {type(error).__name__}")
             else:
                 self.batches += len(batches)
+                begin = self.recorder.recorded - len(rows)
+                for batch in batches:
+                    batch.begin = begin
+                    begin += batch.rows
                 self.backlog.add(batches)
         return moved
 
@@ -199,10 +203,18 @@ class Pump:
             self.trouble = f"Full: {error}"
             batch.tries -= 1
             self.sent_bytes -= self.sent.pop(batch)
-            self.again.insert(0, batch)
+            self._keep(batch)
             self._back_off()
         except Exception as error:  # noqa: BLE001 - whatever it is, its result is unknown: the batch is kept
             self.results.put((batch, error))
+
+    def _keep(self, batch: Batch) -> None:
+        """It is to be sent once more."""
+        if self.backlog.take_back(batch):
+            del self.order[batch]
+        else:
+            self.again.append(batch)
+            self.again.sort(key=self.order.__getitem__)
 
     def _report_to(self, batch: Batch) -> OnResult:
         results = self.results
@@ -226,8 +238,7 @@ class Pump:
                     self._reject(batch.rows, str(error) or "rejected")
             else:
                 self.trouble = f"{type(error).__name__}: {error}"
-                self.again.append(batch)
-                self.again.sort(key=self.order.__getitem__)
+                self._keep(batch)
                 self.on_outage()
                 self._back_off()
 
@@ -283,7 +294,8 @@ class Pump:
                 if wanted is None and self.recorder.close_tallies():
                     wanted = self.recorder.recorded + len(self.recorder.rows)
                 self.cycle()
-                promised = self.recorder.recorded - self.recorder.held  # in the order in which it was recorded
+                loose = self.backlog.loose
+                promised = loose.begin if loose is not None else self.recorder.recorded
             finally:
                 self.release()
             remaining = deadline - monotonic()

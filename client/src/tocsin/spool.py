@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from bisect import insort
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from time import monotonic
 
 from tocsin import clock, limits, segment
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 REFUSE, DROP_OLDEST = "refuse", "drop_oldest"
 OLDEST, NEWEST = "oldest_first", "newest_first"
+_BEGIN = attrgetter("begin")
 AGED, FULL, DAMAGED = "aged", "spool_full", "damaged"
 
 
@@ -72,7 +75,10 @@ class Spool:
         self._active: Part | None = None
         self._folder_synced = False
         self._number = 0
-        self._pending: list[Batch] = []
+        self._pending: list[Batch] = []  # in the order in which they were recorded, as `_loose`
+        self._loose: dict[
+            Batch, None
+        ] = {}  # sent from memory, since the disk did not take them; their fate is not known
         self._pending_bytes = 0
         self._promised = 0  # measurements on the disk, not yet told
         self._retry_at = self._look_at = 0.0
@@ -92,6 +98,11 @@ class Spool:
         if self._closed or self._pending_bytes >= limits.GROUP_BYTES or (self._failing and self._pending):
             return False
         return self.full == DROP_OLDEST or self.held_bytes + limits.RECORD_BYTES <= self.most
+
+    @property
+    def loose(self) -> Batch | None:
+        """The oldest that is not on the disk, and not acknowledged."""
+        return min([*self._loose, *self._pending[:1]], key=_BEGIN, default=None)
 
     @property
     def held_bytes(self) -> int:
@@ -130,9 +141,17 @@ class Spool:
         return promised
 
     def next(self) -> Batch | None:
-        """The next batch, of the oldest or newest segment; None when there is none, or not yet."""
+        """The next batch, of the oldest or newest segment; None when there is none, or not yet.
+
+        While the disk fails, first what it did not take: nothing else keeps it. Its promise is its acknowledgement.
+        """
         if self._closed:
             return None
+        if self._failing and self._pending:
+            waiting = self._pending.pop(0)
+            self._pending_bytes -= waiting.size
+            self._loose[waiting] = None
+            return waiting
         self._adopt()
         ordered = list(self.parts) if self.order == OLDEST else self.parts[::-1]
         for part in ordered:
@@ -163,11 +182,23 @@ class Spool:
         return None
 
     def done(self, batch: Batch) -> int:
-        """It came to its end; the memory of its measurements was free already."""
+        """It came to its end; the memory of its measurements was free already, if the disk had it."""
+        if batch.place is None:
+            del self._loose[batch]
+            return batch.rows
         part, entry = batch.place
         part.finish(entry, self.disk)
         self._retire(part)
         return 0
+
+    def take_back(self, batch: Batch) -> bool:
+        """What was sent from memory is the disk's again, if that takes it before the destination does."""
+        if batch.place is not None:
+            return False
+        del self._loose[batch]
+        insort(self._pending, batch, key=_BEGIN)
+        self._pending_bytes += batch.size
+        return True
 
     def close(self) -> None:
         """Let go, and give out nothing more; folders without anything left are removed. The counts stay."""
