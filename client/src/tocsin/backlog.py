@@ -41,8 +41,8 @@ if TYPE_CHECKING:
         def next(self) -> Batch | None:
             """The next batch to be sent for the first time in this life, if one may be sent now."""
 
-        def done(self, batch: Batch) -> int:
-            """The batch has come to its end: how many measurements need no memory now."""
+        def done(self, batch: Batch, delivered: bool = True) -> int:
+            """The batch has come to its end, delivered or rejected: how many measurements need no memory now."""
 
         def take_back(self, batch: Batch) -> bool:
             """Its fate is not known. True if `next` will give it again, in its turn; else the pump keeps and sends it."""
@@ -94,7 +94,7 @@ class Memory:
         """In the order in which they were added."""
         return self._waiting.popleft() if self._waiting else None
 
-    def done(self, batch: Batch) -> int:
+    def done(self, batch: Batch, delivered: bool = True) -> int:
         """Its room is free."""
         self.held -= batch.size
         del self._loose[batch]

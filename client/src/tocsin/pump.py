@@ -229,7 +229,7 @@ class Pump:
             self.sent_bytes -= self.sent.pop(batch)
             if error is None or isinstance(error, Rejected):
                 del self.order[batch]
-                self.recorder.settle(self.backlog.done(batch))
+                self.recorder.settle(self.backlog.done(batch, delivered=error is None))
                 if error is None:
                     self.delivered += batch.rows
                     self.delay = 0.0

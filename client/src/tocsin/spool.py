@@ -56,6 +56,7 @@ class Spool:
         self.most, self.age, self.full, self.order, self.pace = most, age, full, order, pace
         self._now = now
         self._machine = segment.machine_id(clock.machine_boot())
+        self._confirmed = False  # whether a destination was reached: then the wall clock could be set, too
         self.parts: list[Part] = []  # oldest first; the one that is written last
         self._lives: list[Life] = []
         self._writing = -1
@@ -160,11 +161,12 @@ class Spool:
                     self._load(part)
                     continue
                 entry = part.entries[part.position]
-                if self._seconds_old(entry) > self.age:
+                age = self._age(part, entry)
+                if age is not None and age > self.age:
                     part.take()
                     self._drop(part, entry, AGED)
                     continue
-                old = self._seconds_old(entry) > limits.CATCH_UP_AGE
+                old = age is None or age > limits.CATCH_UP_AGE
                 if old and not self.pace.allows():
                     if self.order == OLDEST:
                         return None
@@ -181,8 +183,9 @@ class Spool:
             self._retire(part)
         return None
 
-    def done(self, batch: Batch) -> int:
+    def done(self, batch: Batch, delivered: bool = True) -> int:
         """It came to its end; the memory of its measurements was free already, if the disk had it."""
+        self._confirmed = self._confirmed or delivered
         if batch.place is None:
             del self._loose[batch]
             return batch.rows
@@ -219,7 +222,7 @@ class Spool:
 
     def _write(self, batches: list[Batch]) -> None:
         """All of it, in as many segments as it takes; on the disk when this returns. Raises OSError."""
-        wall, forward = clock.wall_ms(), clock.forward_ms()
+        wall, forward = clock.wall_ms() if self._confirmed else segment.UNKNOWN_TIME, clock.forward_ms()
         part = self._active if self._active is not None and self._stands(self._active) else self._begin()
         group: list[bytes] = []
         entries: list[segment.Entry] = []
@@ -365,12 +368,16 @@ class Spool:
         life.remove(self.disk)
         self._lives.remove(life)
 
-    def _seconds_old(self, entry: segment.Entry) -> float:
-        """By the clock that only goes forward, within one run of the machine; else by the wall clock, where it was set."""
-        if entry.machine == self._machine != segment.UNKNOWN_MACHINE:
+    def _age(self, part: Part, entry: segment.Entry) -> float | None:
+        """Seconds, or None when nobody knows. By the clock that only goes forward, within one run of the machine.
+
+        Across runs by the wall clock, where it was confirmed both then and now: a machine without a battery for its clock
+        begins each run years in the past. What has no age is bounded by bytes.
+        """
+        if part.life.own or entry.machine == self._machine != segment.UNKNOWN_MACHINE:
             return (clock.forward_ms() - entry.created_forward) / 1000
-        if entry.created_wall < limits.CLOCK_WAS_SET_MS:
-            return 0.0
+        if not self._confirmed or entry.created_wall < limits.CLOCK_WAS_SET_MS:
+            return None
         return (clock.wall_ms() - entry.created_wall) / 1000
 
 
