@@ -124,7 +124,7 @@ class Client:
         self._pump = Pump(
             self._recorder, self._series.definitions, encoder, self._transport,
             self._spool or Memory(settled["buffer_bytes"]), settled["batch_size"], settled["buffer_bytes"],
-            settled["flush_interval"], self._report_losses, self._spool.pace.outage if self._spool else _nothing,
+            settled["flush_interval"], self._before_turn, self._spool.pace.outage if self._spool else _nothing,
         )  # fmt: skip
         self._logs = self._log_pipe()
         if settled["sigterm"]:
@@ -296,9 +296,14 @@ class Client:
                 self._recorder.tallies.append(tally)
         return number, tally
 
+    def _before_turn(self) -> None:
+        """What comes around with the flushes."""
+        self._logs.look()
+        self._recorder.arm()
+        self._report_losses()
+
     def _report_losses(self) -> None:
         """Of measurements, since the last turn."""
-        self._logs.look()
         self._tell(REFUSED, DROPPED, "{measurement}", self._recorder.refused, self._pump.rejected, self._spool)
 
     def _report_log_losses(self) -> None:
