@@ -14,7 +14,7 @@ from tocsin.pace import Pace
 from tocsin.spool import AGED, DAMAGED, DROP_OLDEST, FULL, NEWEST, OLDEST, REFUSE, Spool
 
 from demo.wire import read_batch
-from tests.client.spooled import MANY, Away, Clock, batch, drained, sequences, spool
+from tests.client.spooled import MANY, Away, Clock, Failing, batch, drained, sequences, spool
 
 
 def test_what_is_committed_comes_back_in_order_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -161,92 +161,6 @@ def test_what_is_old_keeps_to_the_pace_and_newest_first_lets_the_present_through
     held.close()
 
 
-def reached(held: Spool) -> None:
-    """A batch came through that no disk ever had."""
-    held._failing = True
-    held.add([batch(9)])
-    one = held.next()
-    assert one is not None
-    held.done(one)
-    held._failing = False
-
-
-DAY = 86_400_000
-BUILT, TODAY = 1_710_000_000_000, 1_790_000_000_000  # a clock without a battery begins at the first
-
-
-@pytest.mark.parametrize(
-    ("before", "reached_before", "after", "reached_after", "dropped"),
-    [
-        (5_000, True, TODAY, True, False),
-        (BUILT, False, TODAY, True, False),
-        (TODAY - 10 * DAY, False, TODAY, True, False),
-        (TODAY - 10 * DAY, True, TODAY, False, False),
-        (TODAY - 10 * DAY, True, TODAY, True, True),
-        (TODAY - 6 * DAY, True, TODAY, True, False),
-        (TODAY, True, BUILT, True, False),
-    ],
-    ids=["never set", "built", "not known before", "not known now", "too old", "young enough", "set back"],
-)
-def test_across_runs_of_the_machine_only_clocks_that_somebody_confirmed_age_anything(
-    tmp_path: Path, before: int, reached_before: bool, after: int, reached_after: bool, dropped: bool,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    """Who reached a destination could also ask for the time; until then a clock may be years off."""
-    monkeypatch.setattr(clock, "machine_boot", lambda: "ab" * 16)
-    monkeypatch.setattr(clock, "wall_ms", lambda: before)
-    first = spool(tmp_path)
-    if reached_before:
-        reached(first)
-    first.add([batch(1)])
-    first.commit()
-    first.close()
-    monkeypatch.setattr(clock, "machine_boot", lambda: "cd" * 16)
-    monkeypatch.setattr(clock, "wall_ms", lambda: after)
-    second = spool(tmp_path, "b2", age=7 * DAY / 1000)
-    if reached_after:
-        reached(second)
-    second.add([batch(2)])
-    second.commit()
-    assert sequences(drained(second)) == ([2] if dropped else [1, 2])
-    assert second.dropped == ({AGED: batch(1).rows} if dropped else {})
-    second.close()
-
-
-def test_what_is_rejected_confirms_no_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may have been our own library that said no."""
-    held = spool(tmp_path)
-    for number, (delivered, wall) in enumerate([(False, 0), (True, 0), (True, TODAY)]):
-        monkeypatch.setattr(clock, "wall_ms", lambda: TODAY)
-        held.add([batch(number)])
-        held.commit()
-        one = held.next()
-        assert one is not None
-        assert one.place[1].created_wall == wall
-        held.done(one, delivered=delivered)
-    held.close()
-
-
-@pytest.mark.parametrize("machine", ["ab" * 16, ""], ids=["told", "not told"])
-def test_what_another_run_of_the_machine_left_is_old_for_the_pace_and_what_is_ours_is_not(
-    tmp_path: Path, machine: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(clock, "machine_boot", lambda: machine)
-    first = spool(tmp_path)
-    first.add([batch(0)])
-    first.commit()
-    first.close()
-    monkeypatch.setattr(clock, "machine_boot", lambda: machine and "cd" * 16)
-    now = Clock()
-    held = spool(tmp_path, "b2", order=NEWEST, pace=Pace(1e6, 60.0, lambda: 0.5, now))
-    held.add([batch(1)])
-    held.commit()
-    assert sequences(drained(held)) == [1]
-    now.now += 31.0
-    assert sequences(drained(held)) == [0]
-    held.close()
-
-
 def test_bits_that_flip_on_the_disk_cost_their_batches_and_are_counted(tmp_path: Path) -> None:
     held = spool(tmp_path)
     held.add([batch(number) for number in range(5)])
@@ -302,3 +216,88 @@ def test_a_write_that_the_kernel_cuts_short_costs_nothing(tmp_path: Path) -> Non
         assert made.flush(30), made.stats
     found = [value for _, one in transport.records for value in read_batch(one).value.tolist()]
     assert found == [float(value) for value in range(30_000)]
+
+
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+FIRST = ({"make_folder"}, {"create"}, {"rename"}, {"sync_folder"})  # asked for once a life or a segment
+FAULTS = [*FIRST, {"write"}, {"sync"}, {"write", "truncate"}, {"sync", "truncate"}]
+
+
+@pytest.mark.parametrize("failing", FAULTS, ids=lambda failing: "+".join(sorted(failing)))
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_disk_that_fails_for_a_while_costs_nothing(tmp_path: Path, failing: set[str], before: int) -> None:
+    disk, now, files = Failing(), Clock(), open_files()
+    held = spool(tmp_path, disk=disk, now=now)
+    for number in range(before):
+        held.add([batch(number)])
+        assert held.commit()
+    disk.failing, disk.torn = failing, 100
+    held.add([batch(before)])
+    held.add([batch(before + 1)])
+    refused = before == 0 or failing not in FIRST
+    for _ in range(3):
+        now.now += limits.DISK_RETRY
+        assert (held.commit() == 0) == refused
+        assert bool(held.trouble) == refused
+        if not refused:
+            break
+    disk.failing = set()
+    assert held.commit() == 0, "not asked again at once"
+    now.now += limits.DISK_RETRY
+    if refused:
+        assert held.commit() == batch(before).rows + batch(before + 1).rows
+    assert held.trouble == ""
+    assert sequences(drained(held)) == list(range(before + 2))
+    held.close()
+    assert list(tmp_path.iterdir()) == []
+    assert open_files() == files, "nothing that was open is left open"
+
+
+def test_what_a_failed_sync_left_behind_is_cut_off(tmp_path: Path) -> None:
+    """Else the next life would find it twice."""
+    disk, now = Failing(), Clock()
+    held = spool(tmp_path, disk=disk, now=now)
+    held.add([batch(0)])
+    assert held.commit()
+    disk.failing = {"sync"}
+    held.add([batch(1)])
+    assert held.commit() == 0
+    disk.failing = set()
+    now.now += limits.DISK_RETRY
+    assert held.commit()
+    held.close()
+    second = spool(tmp_path, "b2")
+    assert sequences(drained(second)) == [0, 1]
+    second.close()
+
+
+def test_while_the_disk_is_full_every_measurement_is_accounted_for(tmp_path: Path) -> None:
+    made = Client(
+        source="s", service="x", transport=Away(), spool=str(tmp_path), buffer_measurements=1_000, report=False,
+        flush_interval=3600, batch_size=100,
+    )  # fmt: skip
+    assert made._spool is not None
+    made._spool.disk = disk = Failing()
+    made._spool.lives.disk = disk
+    gauge = made.gauge("g")
+    for value in range(500):
+        gauge.set(float(value))
+    assert made.commit(10)
+    disk.failing, disk.torn = {"write"}, 50
+    for value in range(5_000):
+        gauge.set(float(value))
+    assert not made.commit(0.1)
+    stats = made.stats
+    assert (stats.recorded, stats.spooled, stats.refused) == (1_500, 500, {"full": 4_000})
+    assert stats.buffered + stats.in_flight == 1_000
+    assert "No space left" in stats.trouble
+    disk.failing = set()
+    assert made.commit(10)
+    gauge.set(1.0)
+    assert made.commit(10)
+    stats = made.stats
+    assert (stats.recorded, stats.spooled, stats.in_flight, stats.trouble) == (1_501, 1_501, 0, "Full: away")
+    assert made.close(0)

@@ -6,7 +6,8 @@ record that is whole must be found behind one that is not. It refuses to repair:
 skipped and counted.
 
     record = magic | body size | measurements | size of the batch's top part | sequence
-           | created, ms since epoch (0: by a clock that nobody had confirmed) | created, forward clock, ms | id of the machine's run | crc of the body | crc of the head | body
+           | created, ms since epoch (0: by a clock that nobody had confirmed) | created, forward clock, ms
+           | id of the machine's run | crc of the body | crc of the head | body
 """
 
 from __future__ import annotations

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from bisect import insort
 from collections.abc import Callable, Mapping
-from operator import attrgetter
 from time import monotonic
 
-from tocsin import clock, limits, segment
+from tocsin import limits, segment
+from tocsin.age import Age
 from tocsin.disk import Disk
 from tocsin.encode import Batch
+from tocsin.group import Group
 from tocsin.lives import Life, Lives
 from tocsin.pace import Pace
 from tocsin.part import MARKS, SEGMENT, Part
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 REFUSE, DROP_OLDEST = "refuse", "drop_oldest"
 OLDEST, NEWEST = "oldest_first", "newest_first"
-_BEGIN = attrgetter("begin")
 AGED, FULL, DAMAGED = "aged", "spool_full", "damaged"
 
 
@@ -55,8 +54,7 @@ class Spool:
         self.lives, self.disk = lives, lives.disk
         self.most, self.age, self.full, self.order, self.pace = most, age, full, order, pace
         self._now = now
-        self._machine = segment.machine_id(clock.machine_boot())
-        self._confirmed = False  # whether a destination was reached: then the wall clock could be set, too
+        self._ages = Age()
         self.parts: list[Part] = []  # oldest first; the one that is written last
         self._lives: list[Life] = []
         self._writing = -1
@@ -76,11 +74,7 @@ class Spool:
         self._active: Part | None = None
         self._folder_synced = False
         self._number = 0
-        self._pending: list[Batch] = []  # in the order in which they were recorded, as `_loose`
-        self._loose: dict[
-            Batch, None
-        ] = {}  # sent from memory, since the disk did not take them; their fate is not known
-        self._pending_bytes = 0
+        self._group = Group()
         self._promised = 0  # measurements on the disk, not yet told
         self._retry_at = self._look_at = 0.0
         self.dropped: dict[str, int] = {}  # measurements, by reason
@@ -95,15 +89,15 @@ class Spool:
 
     @property
     def open(self) -> bool:
-        """Whether new batches may be added to the group, and there is room for it. Not while one waits for the disk."""
-        if self._closed or self._pending_bytes >= limits.GROUP_BYTES or (self._failing and self._pending):
+        """Whether new batches may be added to the group, and there is room for it. Not behind one that the disk refused."""
+        if self._closed or self._group.size >= limits.GROUP_BYTES or (self._failing and self._group.waiting):
             return False
         return self.full == DROP_OLDEST or self.held_bytes + limits.RECORD_BYTES <= self.most
 
     @property
     def loose(self) -> Batch | None:
         """The oldest that is not on the disk, and not acknowledged."""
-        return min([*self._loose, *self._pending[:1]], key=_BEGIN, default=None)
+        return self._group.oldest
 
     @property
     def held_bytes(self) -> int:
@@ -118,19 +112,18 @@ class Spool:
     @property
     def left(self) -> bool:
         """Whether anything is still to be sent, or to be written."""
-        return not self._closed and (bool(self._pending) or any(part.unsent for part in self.parts))
+        return not self._closed and (bool(self._group.waiting) or any(part.unsent for part in self.parts))
 
     def add(self, batches: list[Batch]) -> None:
         """Take new batches; nothing is promised before `commit`."""
-        self._pending += batches
-        self._pending_bytes += sum(batch.size for batch in batches)
+        self._group.add(batches)
 
     def commit(self) -> int:
         """Write what was added and sync once: measurements that are held from now on. 0 while the disk does not let us."""
-        if not self._pending or self._now() < self._retry_at:
+        if not self._group.waiting or self._now() < self._retry_at:
             return 0
         try:
-            self._write(self._pending.copy())
+            self._write(self._group.waiting.copy())
             self.trouble, self._failing = "", False
         except OSError as error:
             self.trouble, self._failing = str(error), True
@@ -148,11 +141,8 @@ class Spool:
         """
         if self._closed:
             return None
-        if self._failing and self._pending:
-            waiting = self._pending.pop(0)
-            self._pending_bytes -= waiting.size
-            self._loose[waiting] = None
-            return waiting
+        if self._failing and self._group.waiting:
+            return self._group.send()
         self._adopt()
         ordered = list(self.parts) if self.order == OLDEST else self.parts[::-1]
         for part in ordered:
@@ -161,7 +151,7 @@ class Spool:
                     self._load(part)
                     continue
                 entry = part.entries[part.position]
-                age = self._age(part, entry)
+                age = self._ages.seconds(entry, part.life.own)
                 if age is not None and age > self.age:
                     part.take()
                     self._drop(part, entry, AGED)
@@ -172,7 +162,7 @@ class Spool:
                         return None
                     break
                 part.take()
-                batch = part.read(entry, self._machine)
+                batch = part.read(entry, self._ages.machine)
                 if batch is None:
                     self.damaged += 1
                     self._drop(part, entry, DAMAGED)
@@ -185,9 +175,9 @@ class Spool:
 
     def done(self, batch: Batch, delivered: bool = True) -> int:
         """It came to its end; the memory of its measurements was free already, if the disk had it."""
-        self._confirmed = self._confirmed or delivered
+        self._ages.confirmed = self._ages.confirmed or delivered
         if batch.place is None:
-            del self._loose[batch]
+            self._group.done(batch)
             return batch.rows
         part, entry = batch.place
         part.finish(entry, self.disk)
@@ -198,9 +188,7 @@ class Spool:
         """What was sent from memory is the disk's again, if that takes it before the destination does."""
         if batch.place is not None:
             return False
-        del self._loose[batch]
-        insort(self._pending, batch, key=_BEGIN)
-        self._pending_bytes += batch.size
+        self._group.take_back(batch)
         return True
 
     def close(self) -> None:
@@ -222,7 +210,7 @@ class Spool:
 
     def _write(self, batches: list[Batch]) -> None:
         """All of it, in as many segments as it takes; on the disk when this returns. Raises OSError."""
-        wall, forward = clock.wall_ms() if self._confirmed else segment.UNKNOWN_TIME, clock.forward_ms()
+        wall, forward = self._ages.stamp()
         part = self._active if self._active is not None and self._stands(self._active) else self._begin()
         group: list[bytes] = []
         entries: list[segment.Entry] = []
@@ -231,14 +219,14 @@ class Spool:
             if end and end + batch.size > limits.SEGMENT_BYTES:
                 self._append(part, group, entries)
                 part, group, entries, end = self._begin(), [], [], 0
-            data, entry = segment.record(batch, end, wall, forward, self._machine)
+            data, entry = segment.record(batch, end, wall, forward, self._ages.machine)
             group.append(data)
             entries.append(entry)
             end = entry.end
         self._append(part, group, entries)
 
     def _append(self, part: Part, group: list[bytes], entries: list[segment.Entry]) -> None:
-        """Append records and sync: they are no longer pending. Raises OSError."""
+        """Append records and sync: they no longer wait. Raises OSError."""
         if not entries:
             return
         self.disk.write(self._writing, b"".join(group))
@@ -249,8 +237,7 @@ class Spool:
             self._folder_synced = True
         self.syncs += 1
         part.append(entries)
-        written, self._pending = self._pending[: len(entries)], self._pending[len(entries) :]
-        self._pending_bytes -= sum(batch.size for batch in written)
+        self._group.written(len(entries))
         self._promised += sum(entry.rows for entry in entries)
 
     def _stands(self, active: Part) -> bool:
@@ -367,18 +354,6 @@ class Spool:
                 self.disk.unlink(life.file(name))
         life.remove(self.disk)
         self._lives.remove(life)
-
-    def _age(self, part: Part, entry: segment.Entry) -> float | None:
-        """Seconds, or None when nobody knows. By the clock that only goes forward, within one run of the machine.
-
-        Across runs by the wall clock, where it was confirmed both then and now: a machine without a battery for its clock
-        begins each run years in the past. What has no age is bounded by bytes.
-        """
-        if part.life.own or entry.machine == self._machine != segment.UNKNOWN_MACHINE:
-            return (clock.forward_ms() - entry.created_forward) / 1000
-        if not self._confirmed or entry.created_wall < limits.CLOCK_WAS_SET_MS:
-            return None
-        return (clock.wall_ms() - entry.created_wall) / 1000
 
 
 def opened(settled: Mapping[str, Any], source: str, boot: str, mark: str = "") -> Spool:
