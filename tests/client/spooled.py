@@ -44,6 +44,10 @@ def drained(held: Spool, done: bool = True) -> list[Batch]:
     return found
 
 
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
 def sequences(found: list[Batch]) -> list[int]:
     return [one.sequence for one in found]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tocsin import clock
+from tocsin import Client, MemoryTransport, Rejected, clock
 from tocsin.pace import Pace
 from tocsin.spool import AGED, NEWEST, Spool
 
@@ -65,16 +65,17 @@ def test_across_runs_of_the_machine_only_clocks_that_somebody_confirmed_age_anyt
 
 def test_what_is_rejected_confirms_no_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may have been our own library that said no."""
-    held = spool(tmp_path)
     monkeypatch.setattr(clock, "wall_ms", lambda: TODAY)
-    for number, (delivered, wall) in enumerate([(False, 0), (True, 0), (True, TODAY)]):
-        held.add([batch(number)])
-        held.commit()
-        one = held.next()
-        assert one is not None
-        assert one.place[1].created_wall == wall
-        held.done(one, delivered=delivered)
-    held.close()
+    transport = MemoryTransport()
+    with Client(source="s", service="x", transport=transport, spool=str(tmp_path), report=False) as made:
+        stamps = []
+        for answer in (Rejected("no"), None, None):
+            transport.answer = answer
+            made.gauge("g").set(1.0)
+            assert made.flush(10)
+            assert made._spool is not None
+            stamps.append(made._spool._ages.stamp()[0])
+    assert stamps == [0, TODAY, TODAY]
 
 
 @pytest.mark.parametrize("machine", ["ab" * 16, ""], ids=["told", "not told"])

@@ -16,7 +16,7 @@ from tocsin import Client, InvalidLabel, InvalidName, InvalidOption, InvalidSour
 from tocsin.disk import Disk
 
 from demo.wire import read_batch
-from tests.client.spooled import Away, drained, spool
+from tests.client.spooled import drained, spool
 
 SOURCE_TREE = str(Path(__file__).parents[2] / "client" / "src")
 
@@ -168,7 +168,8 @@ class Stuck(Disk):
 
 def test_a_client_closed_while_the_disk_is_stuck_leaves_its_files_to_the_thread(tmp_path: Path) -> None:
     """By then a number of a file that was closed may be that of the host's next file."""
-    made = Client(source="car-1", service="x", transport=Away(), spool=str(tmp_path), report=False, flush_interval=0.01)
+    transport = MemoryTransport()
+    made = client(transport, source="car-1", spool=str(tmp_path), report=False, flush_interval=0.01)
     assert made._spool is not None
     made._spool.disk = disk = Stuck()
     made.gauge("g").set(1.0)
@@ -181,6 +182,7 @@ def test_a_client_closed_while_the_disk_is_stuck_leaves_its_files_to_the_thread(
     assert made._pump.thread is not None
     made._pump.thread.join(20)
     assert made._spool._writing == -1
+    assert transport.records == [], "a client that is closed sends nothing"
     after = spool(tmp_path, "b2")
     assert [one.rows for one in drained(after)] == [1]
     after.close()

@@ -129,16 +129,44 @@ def test_commit_waits_for_what_only_memory_has_although_the_disk_has_more(tmp_pa
     disk.failing = set()
     made._spool._retry_at = 0.0  # type: ignore[union-attr]
     done: list[bool] = []
+    cycle, asked = made._pump.cycle, threading.Event()
+
+    def watched(tallies: bool = False) -> bool:
+        asked.set()
+        return cycle(tallies)
+
+    made._pump.cycle = watched  # type: ignore[method-assign]
     thread = threading.Thread(target=lambda: done.append(made.commit(30)))
     thread.start()
+    assert asked.wait(10), "what is recorded from here on is none of its business"
     made.gauge("g").set(2.0)
     made.gauge("g").set(3.0)
     deadline = time.monotonic() + 10
     while made.stats.spooled < 2 and time.monotonic() < deadline:
         made._pump.flush(0)
     assert made.stats.spooled == 2
+    for _ in range(2):
+        asked.clear()
+        assert asked.wait(10)
     assert thread.is_alive(), "the first is in flight, and nowhere else"
     transport.open.pop(0)(None)
     thread.join(20)
     assert done == [True]
+    made.close(0)
+
+
+def test_each_half_of_what_was_too_much_for_one_batch_has_its_place(tmp_path: Path) -> None:
+    transport, disk = Changing(None), Failing()
+    transport.silent = True
+    made = faulty(tmp_path, transport, disk)
+    disk.failing = {"write"}
+    for number in range(limits.BATCH_SERIES + 100):
+        made.gauge(f"g{number}").set(1.0)
+    assert not made.commit(0)
+    assert len(transport.open) == 2
+    transport.open.pop(0)(None)
+    assert not made.commit(0)
+    loose = made._pump.backlog.loose
+    assert loose is not None
+    assert loose.begin == (limits.BATCH_SERIES + 100) // 2
     made.close(0)

@@ -102,7 +102,6 @@ clients = [client(source=f's{n}', transport=sys.argv[2], spool=sys.argv[3] if n 
 for one in clients:
     one.gauge('g').set(1.0)
     one.event('started')
-    one.flush(0)
 """
 
 
@@ -183,6 +182,16 @@ def test_clients_share_the_longest_of_their_deadlines_at_exit(monkeypatch: pytes
     monkeypatch.setattr(lifecycle, "_members", [member("a", 2.0, 9.0), member("b", 3.0, 0.5), member("c", 3.0, 0.0)])
     lifecycle._at_exit()
     assert given == {"a": 2.0, "b": 1.0, "c": 0.5}
+
+
+def test_a_fork_holds_both_pumps_of_a_client_still() -> None:
+    made = Client(source="s", service="x", transport=MemoryTransport())
+    pumps = (made._pump, made._logs.pump)
+    lifecycle._before_fork()
+    assert [pump.lock.locked() for pump in pumps] == [True, True]
+    lifecycle._after_fork_parent()
+    assert [pump.lock.locked() for pump in pumps] == [False, False]
+    made.close()
 
 
 @pytest.mark.parametrize("spool", [False, True])

@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
-from tocsin import Client, InvalidOption, MemoryTransport
+from tocsin import Client, InvalidOption, MemoryTransport, limits
 from tocsin.disk import Disk
 from tocsin.lives import LOCK, NEW, Lives
 
 from demo.wire import read_batch
 from tests.client.emitter import Recording, read
-from tests.client.spooled import batch, drained, sequences, spool
+from tests.client.spooled import Clock, Failing, batch, drained, open_files, sequences, spool
 
 ROOT = Path(__file__).parents[2]
 PATHS = os.pathsep.join([str(ROOT), str(ROOT / "client" / "src")])
@@ -188,3 +188,21 @@ def test_the_thread_outlives_a_folder_that_somebody_removed(tmp_path: Path) -> N
     assert made._pump.thread is not None
     assert made._pump.thread.is_alive()
     assert made.close()
+
+
+def test_a_folder_that_went_while_nothing_was_in_it_leaves_nothing_open(tmp_path: Path) -> None:
+    disk, now, files = Failing(), Clock(), open_files()
+    held = spool(tmp_path, disk=disk, now=now)
+    for number in range(3):
+        disk.failing = set()
+        now.now += limits.DISK_RETRY
+        held.add([batch(2 * number)])
+        assert held.commit()
+        assert len(drained(held)) == (2 if number else 1)
+        disk.failing = {"write"}
+        held.add([batch(2 * number + 1)])
+        assert not held.commit(), "and no segment is written any more"
+        shutil.rmtree(next(tmp_path.iterdir()))
+    assert len(held._lives) == 1
+    held.close()
+    assert open_files() == files

@@ -14,7 +14,7 @@ from tocsin.pace import Pace
 from tocsin.spool import AGED, DAMAGED, DROP_OLDEST, FULL, NEWEST, OLDEST, REFUSE, Spool
 
 from demo.wire import read_batch
-from tests.client.spooled import MANY, Away, Clock, Failing, batch, drained, sequences, spool
+from tests.client.spooled import MANY, Away, Clock, Failing, batch, drained, open_files, sequences, spool
 
 
 def test_what_is_committed_comes_back_in_order_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -216,10 +216,6 @@ def test_a_write_that_the_kernel_cuts_short_costs_nothing(tmp_path: Path) -> Non
         assert made.flush(30), made.stats
     found = [value for _, one in transport.records for value in read_batch(one).value.tolist()]
     assert found == [float(value) for value in range(30_000)]
-
-
-def open_files() -> int:
-    return len(list(Path("/dev/fd").iterdir()))
 
 
 FIRST = ({"make_folder"}, {"create"}, {"rename"}, {"sync_folder"})  # asked for once a life or a segment

@@ -138,7 +138,7 @@ class Pump:
     @property
     def _takes(self) -> bool:
         """Whether what is encoded now has a place to wait."""
-        return not self.closing and self.backlog.open and (self.backlog.promises or not self.again)
+        return self.backlog.open and (self.backlog.promises or not self.again)
 
     def store(self) -> None:
         """Encode what is recorded by now, give it to the backlog, and send what may be sent, until nothing moves.
