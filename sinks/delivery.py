@@ -21,6 +21,7 @@ from sinks.outbox import Attempt, Outbox
 from sinks.port import (
     Answer,
     Category,
+    Destination,
     Exchange,
     Failure,
     Outcome,
@@ -28,8 +29,9 @@ from sinks.port import (
     Request,
     Response,
     Retry,
-    Sink,
+    Talk,
     Unsendable,
+    telling,
 )
 
 IDLE_S = 60.0  # without anything to do, until woken
@@ -105,6 +107,23 @@ def _cause(error: BaseException) -> str:
     return f"{type(error).__name__}{f' ({reason})' if reason else ''}"
 
 
+async def converse(talk: Talk, exchange: Exchange, timeout_s: float) -> Outcome:
+    """Requests and answers until the outcome, all within one deadline. Raises Unsendable."""
+    loop = asyncio.get_running_loop()
+    ends_s = loop.time() + timeout_s
+    try:
+        request = next(talk)
+        while True:
+            left_s = ends_s - loop.time()
+            late = Failure(Category.TIMEOUT, f"not all was said within {timeout_s:g} s")
+            request = talk.send(await exchange(request, round(left_s, 3)) if left_s > 0 else late)
+    except StopIteration as ended:
+        outcome: Outcome = ended.value
+        return outcome
+    finally:
+        talk.close()
+
+
 class Delivery:
     """Performs the attempts of one or more outboxes through sinks by channel name, in one event loop.
 
@@ -114,7 +133,7 @@ class Delivery:
 
     def __init__(
         self,
-        sinks: Mapping[str, Sink],
+        sinks: Mapping[str, Destination],
         exchange: Exchange,
         clock_ms: Callable[[], int] = wall_ms,
         changed: Callable[[], None] = lambda: None,
@@ -176,13 +195,13 @@ class Delivery:
 
     async def _outcome(self, attempt: Attempt) -> Outcome:
         record = attempt.notification
+        sink = self._sinks.get(record.channel)
+        if sink is None:
+            return Rejected(Category.UNSENDABLE, f"there is no channel {record.channel!r}")
         try:
-            sink = self._sinks[record.channel]
-            request = sink.request(record)
-        except (Unsendable, KeyError) as error:
+            return await converse(telling(sink, record, attempt.before), self._exchange, attempt.timeout_ms / 1000)
+        except Unsendable as error:
             return Rejected(Category.UNSENDABLE, str(error))
-        try:
-            return sink.outcome(await self._exchange(request, attempt.timeout_ms / 1000))
         except Exception as error:  # noqa: BLE001 - a fault of ours in one channel must not end the others' deliveries
             self.counters["faults"] += 1
             return Retry(Category.BROKEN, f"a fault of our own: {type(error).__name__}")

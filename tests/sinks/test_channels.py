@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from sinks.channels import BadChannels, parse_channels, read_channels
 from sinks.pagerduty import ENQUEUE, PagerDuty
+from sinks.slack.bot import API, SlackBot
+from sinks.slack.hook import SlackHook
 from sinks.webhook import Webhook
 
 GOOD = """\
@@ -134,6 +136,47 @@ def test_secrets_are_complained_about_and_never_shown(field: str, complaint: str
     assert complaint in found[0]
     assert "s3cret" not in "".join(found)
     assert "k" * 32 not in "".join(found)
+
+
+SLACK = ("name: chat", "kind: slack")
+
+
+def test_slack_as_a_bot_and_as_a_webhook() -> None:
+    environment = {"TOKEN": "xoxb-1", "HOOK": "https://hooks.example/s3cret"}
+    text = one(*SLACK, "token_env: TOKEN", "channel: C024BE91L", "mention: here", "link: https://t.example/")
+    text += "  - {name: hook, kind: slack, url_env: HOOK, mention: S012345}\n"
+    channels, found = parse_channels(text, "c.yaml", environment)
+    assert found == []
+    assert channels is not None
+    assert channels.sinks == {
+        "chat": SlackBot("C024BE91L", "xoxb-1", API, "<!here>", "https://t.example/"),
+        "hook": SlackHook("https://hooks.example/s3cret", "<!subteam^S012345>"),
+    }
+    assert {channel.policy.per_minute for channel in channels.by_name.values()} == {40}
+    assert parse_channels(text, "c.yaml", None)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        (
+            (),
+            "2:5: there is no way to reach Slack (token_env and channel for a bot, or url_env for an incoming webhook)",
+        ),
+        (("token_env: TOKEN",), "2:5: channel is missing (write its id, as in C024BE91L"),
+        (
+            ("channel: C024BE91L",),
+            "2:5: token_env is missing (name the variable that holds the bot's token (xoxb-...))",
+        ),
+        (("channel: '#ops'", "token_env: TOKEN"), "4:14: '#ops' is no id of a channel"),
+        (("channel: C024BE91L", "token_env: USER"), "5:16: USER does not hold a bot token"),
+        (("channel: C024BE91L", "token_env: TOKEN", "mention: ada"), "6:14: 'ada' is nobody to mention"),
+        (("channel: C024BE91L", "token: xoxb-1"), "5:5: a secret does not belong into a file: token"),
+    ],
+)
+def test_mistakes_about_slack(fields: tuple[str, ...], complaint: str) -> None:
+    found = problems(one(*SLACK, *fields), {"TOKEN": "xoxb-1", "USER": "xoxp-1"})
+    assert any(problem.startswith(f"c.yaml:{complaint}") for problem in found), found
 
 
 def test_a_circle_of_fallbacks_is_named() -> None:

@@ -1,4 +1,4 @@
-"""The contract of every sink: memory, webhook and PagerDuty against their far ends, with the same demands."""
+"""The contract of every destination, each against its far end, with the same demands."""
 
 from __future__ import annotations
 
@@ -9,25 +9,33 @@ from typing import Protocol
 import pytest
 
 from schemas.records import NotificationRecord
-from sinks.delivery import HttpExchange
+from sinks.delivery import HttpExchange, converse
 from sinks.fakes.pagerduty import PagerDutyFake
-from sinks.fakes.receiver import Fault
+from sinks.fakes.receiver import Fault, Receiver
+from sinks.fakes.slack import SlackFake
 from sinks.fakes.webhook import WebhookFake
 from sinks.memory import Memory, MemoryReceiver
 from sinks.pagerduty import PagerDuty
 from sinks.port import (
+    AMBIGUOUS,
+    FIRST,
+    Before,
     Category,
     Delivered,
+    Destination,
     Exchange,
     Failure,
     Outcome,
     Rejected,
     Response,
     Retry,
-    Sink,
     Unsendable,
     said,
+    telling,
 )
+from sinks.slack.bot import SlackBot
+from sinks.slack.hook import SlackHook
+from sinks.slack.message import COLOURS
 from sinks.webhook import Webhook
 from tests.sinks.build import PAGE, notification, with_details
 
@@ -59,7 +67,7 @@ class MemoryEnd:
 
 @dataclasses.dataclass
 class HttpEnd:
-    server: PagerDutyFake | WebhookFake
+    server: Receiver
     count: Callable[[], int]
 
     def fail(self, status: int, taking: bool = False, retry_after: int | None = None) -> None:
@@ -72,15 +80,25 @@ class HttpEnd:
 
 @dataclasses.dataclass
 class Setup:
-    sink: Sink
+    """A destination, and what an outbox would remember of one incident."""
+
+    sink: Destination
     exchange: Exchange
     far: Far
+    before: Before = FIRST
 
     async def tell(self, record: NotificationRecord) -> Outcome:
-        return self.sink.outcome(await self.exchange(self.sink.request(record), 5.0))
+        outcome = await converse(telling(self.sink, record, self.before), self.exchange, 5.0)
+        if isinstance(outcome, Delivered):
+            self.before = Before(incident=outcome.memo)
+        elif isinstance(outcome, Retry):
+            self.before = Before(
+                self.before.attempt + 1, outcome.category in AMBIGUOUS, self.before.incident, outcome.memo
+            )
+        return outcome
 
 
-@pytest.fixture(params=["memory", "webhook", "pagerduty"])
+@pytest.fixture(params=["memory", "webhook", "pagerduty", "slack"])
 async def setup(request: pytest.FixtureRequest) -> AsyncIterator[Setup]:
     if request.param == "memory":
         receiver = MemoryReceiver()
@@ -94,6 +112,14 @@ async def setup(request: pytest.FixtureRequest) -> AsyncIterator[Setup]:
                 return sum(status == "firing" for status in hook.groups.values())
 
             yield Setup(Webhook("team", hook.url), exchange, HttpEnd(hook, count))
+            await exchange.close()
+    elif request.param == "slack":
+        with SlackFake(KEY) as slack:
+
+            def count() -> int:
+                return sum(message.colour != COLOURS["resolve"] for message in slack.roots)
+
+            yield Setup(SlackBot("C0INCIDENTS", KEY, slack.url), exchange, HttpEnd(slack, count))
             await exchange.close()
     else:
         with PagerDutyFake() as pager:
@@ -156,12 +182,13 @@ async def test_a_refusal_is_final(setup: Setup, status: int, category: Category)
 
 
 async def test_equal_notifications_give_equal_requests(setup: Setup) -> None:
-    assert setup.sink.request(PAGE) == setup.sink.request(dataclasses.replace(PAGE))
+    one, other = (telling(setup.sink, record, FIRST) for record in (PAGE, dataclasses.replace(PAGE)))
+    assert next(one) == next(other)
 
 
 async def test_an_unknown_action_is_not_sent(setup: Setup) -> None:
     with pytest.raises(Unsendable, match="shout"):
-        setup.sink.request(notification(action="shout"))
+        next(telling(setup.sink, notification(action="shout"), FIRST))
 
 
 async def test_any_text_can_be_told(setup: Setup) -> None:
@@ -180,6 +207,8 @@ async def test_any_text_can_be_told(setup: Setup) -> None:
 def test_a_request_does_not_show_its_secrets() -> None:
     shown = repr(PagerDuty(KEY).request(PAGE)) + repr(PagerDuty(KEY)) + repr(Webhook("a", "https://h/secret", "token"))
     shown += repr(Webhook("a", "https://h/secret", "token").request(PAGE))
+    for slack in (SlackBot("C0INCIDENTS", KEY), SlackHook("https://h/secret")):
+        shown += repr(slack) + repr(next(slack.tell(PAGE, FIRST)))
     assert KEY not in shown
     assert "secret" not in shown
     assert "token" not in shown
