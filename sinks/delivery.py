@@ -1,8 +1,8 @@
-"""Delivery: performs what outboxes ask for, over HTTP. The only file of this room that does anything.
+"""Delivery: performs what outboxes ask for, and HTTP. With `smtp`, the only file of this room that does anything.
 
 What: a task that begins attempts, one short-lived task for each, and the network as an `Exchange`. Why so small: what to
 send, when and how often is decided in `outbox`, without a network. Each attempt has one absolute deadline, from the
-name's resolution to the last byte. It refuses to follow redirects, to read more than RESPONSE_BYTES_MAX, to use proxies
+name's resolution to the last byte, however many requests it takes. It refuses to follow redirects, to read more than RESPONSE_BYTES_MAX, to use proxies
 or cookies, and to let a fault of one channel reach another.
 """
 
@@ -25,6 +25,7 @@ from sinks.port import (
     Exchange,
     Failure,
     Outcome,
+    Question,
     Rejected,
     Request,
     Response,
@@ -61,8 +62,9 @@ class HttpExchange:
             )
         return self._session
 
-    async def __call__(self, request: Request, timeout_s: float) -> Answer:
+    async def __call__(self, request: Question, timeout_s: float) -> Answer:
         """The answer, or why there is none, within `timeout_s`."""
+        assert isinstance(request, Request)
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._exchange(request)

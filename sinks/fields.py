@@ -11,7 +11,7 @@ import urllib.parse
 from collections.abc import Mapping
 
 from sinks import limits
-from sinks.yamlplace import Sheet, Text, Tree
+from sinks.yamlplace import Listed, Sheet, Text, Tree
 
 #: Stands for a secret while a file is checked without the environment.
 UNKNOWN = "?" * limits.PAGERDUTY_ROUTING_KEY_CHARS
@@ -86,34 +86,48 @@ class Reader:
             return UNKNOWN
         return value
 
-    def address(self, otherwise: str = "") -> str:
-        """`url`, or the variable that `url_env` names."""
+    def texts(self, name: str, least: int, most: int) -> tuple[str, ...]:
+        """A list of texts, each once; a single text is a list of one."""
+        found = self.fields.get(name)
+        items = found.items if isinstance(found, Listed) else (found,) if isinstance(found, Text) else ()
+        if not all(isinstance(item, Text) and item.value for item in items) or not least <= len(items) <= most:
+            what = f"{name} has to be a list of {least} to {most} texts" if found is not None else f"{name} is missing"
+            self.sheet.wrong(found or self.at, what)
+            return ()
+        return tuple(dict.fromkeys(item.value for item in items if isinstance(item, Text)))
+
+    def address(self, otherwise: str = "", schemes: tuple[str, str] = ("https", "http")) -> str:
+        """`url`, or the variable that `url_env` names; something to go on with when it is wrong. `schemes`: those that are
+        taken, the one that is safe by itself first."""
         if "url" in self.fields and "url_env" in self.fields:
             self.sheet.wrong(self.fields["url_env"], "both url and url_env are given", "keep one")
         named = "url_env" in self.fields
         value = self.secret("url_env") if named else self.text("url", otherwise)
+        unknown = f"{schemes[0]}://unknown.invalid/"
         if value == UNKNOWN:
-            return "https://unknown.invalid/"
+            return unknown
         at = self.fields.get("url_env" if named else "url", self.at)
         if not value:
             self.sheet.wrong(at, "there is neither url nor url_env", "say where to send")
-        elif problem := _address_problem(value):
+        elif problem := _address_problem(value, *schemes):
             self.sheet.wrong(
                 at, f"the address {'in ' + self.text('url_env') if named else ''} {problem}".replace("  ", " ")
             )
         elif not named and urllib.parse.urlsplit(value).password:
             self.sheet.wrong(at, "the address holds a password", "put it into a variable and name that in url_env")
-        return value
+        else:
+            return value
+        return unknown
 
 
-def _address_problem(value: str) -> str:
+def _address_problem(value: str, safe: str, local: str) -> str:
     try:
         parts = urllib.parse.urlsplit(value)
         _ = parts.port
     except ValueError:
         return "cannot be read"
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return "is no http or https address"
+    if parts.scheme not in (safe, local) or not parts.hostname:
+        return f"is no {local} or {safe} address"
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         return "is plain http to another machine; use https"
     return ""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import urllib.parse
 from collections.abc import Callable, Mapping
 
 from sinks import limits
-from sinks.fields import UNKNOWN, Reader
+from sinks.email.mailbox import Mailbox
+from sinks.fields import LOOPBACK, UNKNOWN, Reader
 from sinks.pagerduty import ENQUEUE, PagerDuty
 from sinks.port import Destination
 from sinks.slack.bot import API, SlackBot
@@ -31,6 +33,9 @@ COMMON = (
     "in_flight",
     "per_minute",
     "link",
+)
+_MAIL_ADDRESS = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
 )
 _SLACK_CHANNEL = re.compile(r"[CDG][A-Z0-9]{8,31}")
 _SLACK_MENTION = re.compile(r"here|channel|([UW][A-Z0-9]{5,31})|(S[A-Z0-9]{5,31})")
@@ -84,6 +89,34 @@ def _slack(read: Reader, name: str) -> Destination:
     return SlackBot(channel, token, url if url.endswith("/") else f"{url}/", mention, link)
 
 
+def _email(read: Reader, name: str) -> Destination:
+    """Smtps is encrypted from the first byte; smtp by STARTTLS, and in the clear only to this machine."""
+    parts = urllib.parse.urlsplit(read.address(schemes=("smtps", "smtp")))
+    if parts.path.strip("/") or parts.query or parts.username:
+        at = read.fields.get("url", read.fields.get("url_env", read.at))
+        read.sheet.wrong(at, "the address of a mail server is smtp://host:port or smtps://host:port, and no more")
+    security = "tls" if parts.scheme == "smtps" else "none" if parts.hostname in LOOPBACK else "starttls"
+    port = parts.port or (465 if security == "tls" else 587)
+    sender = _mail_address(read, "from", read.text("from"))
+    recipients = read.texts("to", 1, limits.EMAIL_RECIPIENTS_MAX)
+    for recipient in recipients:
+        _mail_address(read, "to", recipient)
+    if ("username_env" in read.fields) != ("password_env" in read.fields):
+        read.sheet.wrong(read.at, "username_env and password_env go together", "name both, or neither")
+    user, password = read.secret("username_env"), read.secret("password_env")
+    return Mailbox(parts.hostname or "", port, security, sender, recipients, user, password, read.text("link"))
+
+
+def _mail_address(read: Reader, field: str, address: str) -> str:
+    local = address.rpartition("@")[0]
+    long = len(address) > limits.EMAIL_ADDRESS_CHARS_MAX or len(local) > limits.EMAIL_LOCAL_PART_CHARS_MAX
+    if long or not _MAIL_ADDRESS.fullmatch(address):
+        what = f"{address[:80]!r} is no e-mail address" if address else f"{field} is missing"
+        read.sheet.wrong(read.fields.get(field, read.at), what, "write it bare, as in oncall@example.com")
+        return "nobody@unknown.invalid"
+    return address
+
+
 def _slack_mention(read: Reader) -> str:
     """As Slack writes it: everybody who is there, all of the channel, a user, or a user group."""
     word = read.text("mention")
@@ -97,6 +130,7 @@ def _slack_mention(read: Reader) -> str:
 
 
 KINDS: Mapping[str, Kind] = {
+    "email": Kind(("from", "to", "username_env", "password_env"), _email, limits.EMAIL_PER_MINUTE),
     "pagerduty": Kind(("routing_key_env",), _pagerduty, limits.PAGERDUTY_PER_MINUTE),
     "slack": Kind(("token_env", "channel", "mention"), _slack, limits.SLACK_PER_MINUTE),
     "webhook": Kind(("bearer_env",), _webhook),

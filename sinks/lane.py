@@ -206,13 +206,16 @@ class Lane:
     def failed(self, entry: Entry, why: Retry, now_ms: int) -> bool:
         """Wait, and let others wait where the service itself is the cause. Whether that opened the breaker."""
         self._land(entry)
-        entry.unsure = entry.unsure or why.category in AMBIGUOUS
+        entry.unsure = entry.unsure or (why.category in AMBIGUOUS and not why.sure)
         entry.memo = why.memo[: limits.MEMO_CHARS_MAX] or entry.memo
         entry.next_ms = now_ms + self.policy.backoff.wait_ms(entry.record.notification_id, entry.attempts, why.after_ms)
         self._lead(entry)
         if why.category is Category.RATE_LIMITED:
             self.breaker.succeeded()
             self.paused_ms = max(self.paused_ms, entry.next_ms)
+            return False
+        if why.category is Category.DEFERRED:
+            self.breaker.succeeded()
             return False
         if why.after_ms is not None:
             self.paused_ms = max(self.paused_ms, now_ms + why.after_ms)

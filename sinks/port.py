@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import hashlib
+import re
 from collections.abc import Generator, Mapping
 from typing import Protocol, runtime_checkable
 
@@ -25,6 +27,7 @@ class Category(enum.Enum):
     TLS = "tls"  # the certificate is not to be trusted
     BROKEN = "broken"  # the connection ended, or the answer could not be read: ambiguous
     RATE_LIMITED = "rate_limited"
+    DEFERRED = "deferred"  # the receiver wants this one later, and others now
     SERVER_ERROR = "server_error"
     REDIRECTED = "redirected"  # never followed: it would hand our secrets to another address
     REFUSED = "refused"  # the receiver understood and does not want it
@@ -48,6 +51,37 @@ class Request:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Mail:
+    """One SMTP transaction. `security`: tls (from the first byte), starttls (or nothing is sent), none. `hello`: our name.
+
+    What may hold a secret, or whom it is for, is left out of its repr.
+    """
+
+    host: str
+    port: int
+    security: str
+    hello: str
+    username: str = dataclasses.field(repr=False)
+    password: str = dataclasses.field(repr=False)
+    sender: str
+    recipients: tuple[str, ...] = dataclasses.field(repr=False)
+    message: bytes = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reply:
+    """What a mail server said in the end: code and text, and at which step (greeting, login, sender, recipients, data).
+
+    `refused`: code and text for each recipient that it did not take, when it took the message for others.
+    """
+
+    step: str
+    code: int
+    text: str
+    refused: Mapping[str, tuple[int, str]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Response:
     """What came back. Header names in lower case; `at_ms`: wall clock at which it was read."""
 
@@ -59,10 +93,11 @@ class Response:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Failure:
-    """Nothing came back, or nothing readable."""
+    """Nothing came back, or nothing readable. `sure`: it was not taken, whatever the category leaves open."""
 
     category: Category
     detail: str
+    sure: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,13 +117,15 @@ class Delivered:
 class Retry:
     """Not now. `after_ms`: how long the receiver wants to be left alone, None when it did not say.
 
-    `memo`: kept with this delivery, and handed to its next attempt.
+    `memo`: kept with this delivery, and handed to its next attempt. `sure`: it was not taken, whatever the category leaves
+    open.
     """
 
     category: Category
     detail: str
     after_ms: int | None = None
     memo: str = ""
+    sure: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -112,10 +149,11 @@ class Before:
 #: Nothing was tried before, and nothing told.
 FIRST = Before()
 
-Answer = Response | Failure
+Question = Request | Mail
+Answer = Response | Reply | Failure
 Outcome = Delivered | Retry | Rejected
 #: Yields requests, is sent the answer of each, and ends with the outcome.
-Talk = Generator[Request, Answer, Outcome]
+Talk = Generator[Question, Answer, Outcome]
 
 
 class Unsendable(ValueError):
@@ -128,7 +166,7 @@ class Unsendable(ValueError):
 class Sink(Protocol):
     """One destination that is told by one request."""
 
-    def request(self, notification: NotificationRecord) -> Request:
+    def request(self, notification: NotificationRecord) -> Question:
         """The request that tells it. Equal notifications give equal requests. Raises Unsendable."""
 
     def outcome(self, answer: Answer) -> Outcome:
@@ -149,7 +187,7 @@ Destination = Sink | Dialogue
 class Exchange(Protocol):
     """Whatever performs a request: the network, or a fake in memory."""
 
-    async def __call__(self, request: Request, timeout_s: float) -> Answer:
+    async def __call__(self, request: Question, timeout_s: float) -> Answer:
         """The answer, within the timeout. Raises nothing."""
 
 
@@ -158,6 +196,18 @@ def telling(destination: Destination, notification: NotificationRecord, before: 
     if isinstance(destination, Dialogue):
         return (yield from destination.tell(notification, before))
     return destination.outcome((yield destination.request(notification)))
+
+
+def identity(key: str) -> str:
+    """An id as it travels in messages: the id itself, or a hash where it is long or odd."""
+    if len(key) <= limits.IDENTITY_CHARS_MAX and re.fullmatch(r"[A-Za-z0-9-]+", key):
+        return key
+    return hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def plain(text: str) -> str:
+    """`text` on one line, without control characters and lone surrogates: data that cannot begin a header or a line."""
+    return "".join(c if c.isprintable() else " " for c in text.encode("utf-8", "replace").decode())
 
 
 def shortened(text: str, most: int) -> str:

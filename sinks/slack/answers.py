@@ -11,7 +11,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 
-from sinks.port import Answer, Category, Delivered, Failure, Outcome, Rejected, Retry, said
+from sinks.port import Answer, Category, Delivered, Outcome, Rejected, Response, Retry, said
 from sinks.status import outcome_of, retry_after_ms
 
 _TOKEN = "the token is not taken; put a valid one into the variable that the channel names"  # noqa: S105 - advice
@@ -83,7 +83,7 @@ class Said:
 
 def of_web_api(answer: Answer) -> Said:
     """An answer of a Web API method: JSON with `ok`."""
-    if isinstance(answer, Failure) or not 200 <= answer.status < 300:
+    if not isinstance(answer, Response) or not 200 <= answer.status < 300:
         return Said({}, "", outcome_of(answer))
     try:
         fields = json.loads(answer.body)
@@ -103,7 +103,7 @@ def of_web_api(answer: Answer) -> Said:
 def of_webhook(answer: Answer) -> Outcome:
     """An answer of an incoming webhook: a status, and a word as text."""
     outcome = outcome_of(answer)
-    if isinstance(answer, Failure) or not isinstance(outcome, Rejected):
+    if not isinstance(answer, Response) or not isinstance(outcome, Rejected):
         return outcome
     word = said(answer.body)
     return meaning(word, outcome.detail, None) if word in FOR_A_PERSON or word in AGAIN else outcome

@@ -22,7 +22,18 @@ from collections.abc import Generator, Iterator, Mapping
 
 from schemas.records import NotificationRecord
 from sinks import limits
-from sinks.port import Answer, Before, Delivered, Outcome, Rejected, Request, Retry, Talk, Unsendable
+from sinks.port import (
+    Answer,
+    Before,
+    Delivered,
+    Outcome,
+    Rejected,
+    Request,
+    Retry,
+    Talk,
+    Unsendable,
+    identity,
+)
 from sinks.slack import answers, message
 from sinks.slack.answers import Said
 
@@ -170,13 +181,6 @@ class SlackBot:
             kind, body = "json; charset=utf-8", json.dumps(arguments, ensure_ascii=False).encode("utf-8", "replace")
         headers = {"content-type": f"application/{kind}", "authorization": f"Bearer {self.token}"}
         return answers.of_web_api((yield Request("POST", f"{self.url}{method}", headers, body)))
-
-
-def identity(key: str) -> str:
-    """An id as it travels in metadata: the id itself, or a hash where it is long or odd."""
-    if len(key) <= limits.SLACK_IDENTITY_CHARS_MAX and key.isascii() and key.isprintable():
-        return key
-    return hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def _marks(notification: NotificationRecord) -> dict[str, object]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from schemas.records import NotificationRecord
 from sinks import limits
+from sinks.port import plain
 
 STATES: Mapping[str, str] = {"acknowledge": "Acknowledged", "resolve": "Resolved"}
 URGENT: Mapping[str, str] = {"page": "PAGE", "ticket": "Ticket"}
@@ -34,8 +35,7 @@ _ENTITIES: Mapping[str, str] = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 def escaped(text: str, most: int) -> str:
     """`text` as data in Slack's markup, at most `most` characters of it, an ellipsis in place of what is cut off."""
-    plain = text[: most + 1].encode("utf-8", "replace").decode()
-    pieces = [_ENTITIES.get(c, c if c.isprintable() else " ") for c in plain]
+    pieces = [_ENTITIES.get(c, c) for c in plain(text[: most + 1])]
     if sum(map(len, pieces)) <= most:
         return "".join(pieces)
     kept, room = [], most - 1

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import pytest
 
 from schemas.records import NotificationRecord
 from sinks.delivery import HttpExchange, converse
+from sinks.email.mailbox import Mailbox
 from sinks.fakes.pagerduty import PagerDutyFake
 from sinks.fakes.receiver import Fault, Receiver
 from sinks.fakes.slack import SlackFake
+from sinks.fakes.smtp import MailFault, SmtpFake
 from sinks.fakes.webhook import WebhookFake
 from sinks.memory import Memory, MemoryReceiver
 from sinks.pagerduty import PagerDuty
@@ -36,10 +38,12 @@ from sinks.port import (
 from sinks.slack.bot import SlackBot
 from sinks.slack.hook import SlackHook
 from sinks.slack.message import COLOURS
+from sinks.smtp import SmtpExchange
 from sinks.webhook import Webhook
 from tests.sinks.build import PAGE, notification, with_details
 
 KEY = "k" * 32
+ADA = "ada@example.com"
 
 
 class Far(Protocol):
@@ -47,11 +51,14 @@ class Far(Protocol):
 
     def fail(self, status: int, taking: bool = False, retry_after: int | None = None) -> None: ...
     def open(self) -> int: ...
+    @property
+    def says_when(self) -> bool: ...
 
 
 @dataclasses.dataclass
 class MemoryEnd:
     receiver: MemoryReceiver
+    says_when: ClassVar[bool] = True
 
     def fail(self, status: int, taking: bool = False, retry_after: int | None = None) -> None:
         headers = {"retry-after": str(retry_after)} if retry_after is not None else {}
@@ -69,6 +76,7 @@ class MemoryEnd:
 class HttpEnd:
     server: Receiver
     count: Callable[[], int]
+    says_when: ClassVar[bool] = True
 
     def fail(self, status: int, taking: bool = False, retry_after: int | None = None) -> None:
         headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
@@ -76,6 +84,22 @@ class HttpEnd:
 
     def open(self) -> int:
         return self.count()
+
+
+@dataclasses.dataclass
+class MailEnd:
+    """Mail servers have codes of their own for what went wrong, and no Retry-After."""
+
+    server: SmtpFake
+    says_when: ClassVar[bool] = False
+
+    def fail(self, status: int, taking: bool = False, retry_after: int | None = None) -> None:
+        replies = {0: "", 429: "421 4.7.0 too many", 302: "551 at <you@other>", 400: "554 no", 404: "550 no"}
+        self.server.fails(MailFault("data", replies.get(status, "451 4.3.0 in trouble"), taking))
+
+    def open(self) -> int:
+        threads = self.server.threads(ADA).values()
+        return sum(not thread[-1]["Subject"].startswith("[Resolved]") for thread in threads)
 
 
 @dataclasses.dataclass
@@ -98,11 +122,15 @@ class Setup:
         return outcome
 
 
-@pytest.fixture(params=["memory", "webhook", "pagerduty", "slack"])
+@pytest.fixture(params=["memory", "webhook", "pagerduty", "slack", "email"])
 async def setup(request: pytest.FixtureRequest) -> AsyncIterator[Setup]:
     if request.param == "memory":
         receiver = MemoryReceiver()
         yield Setup(Memory(), receiver, MemoryEnd(receiver))
+        return
+    if request.param == "email":
+        with SmtpFake(ADA) as mail:
+            yield Setup(Mailbox("127.0.0.1", mail.port, "none", "t@example.com", (ADA,)), SmtpExchange(), MailEnd(mail))
         return
     exchange = HttpExchange()
     if request.param == "webhook":
@@ -161,7 +189,8 @@ async def test_a_limit_says_when(setup: Setup) -> None:
     setup.far.fail(429, retry_after=17)
     outcome = await setup.tell(notification())
     assert isinstance(outcome, Retry)
-    assert (outcome.category, outcome.after_ms) == (Category.RATE_LIMITED, 17_000)
+    when = 17_000 if setup.far.says_when else None
+    assert (outcome.category, outcome.after_ms) == (Category.RATE_LIMITED, when)
 
 
 async def test_hanging_up_is_worth_another_try(setup: Setup) -> None:
@@ -209,6 +238,8 @@ def test_a_request_does_not_show_its_secrets() -> None:
     shown += repr(Webhook("a", "https://h/secret", "token").request(PAGE))
     for slack in (SlackBot("C0INCIDENTS", KEY), SlackHook("https://h/secret")):
         shown += repr(slack) + repr(next(slack.tell(PAGE, FIRST)))
+    mailbox = Mailbox("h", 465, "tls", "t@example.com", ("secret@x",), "secret", "token")
+    shown += repr(mailbox) + repr(next(mailbox.tell(PAGE, FIRST)))
     assert KEY not in shown
     assert "secret" not in shown
     assert "token" not in shown
