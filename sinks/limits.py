@@ -43,7 +43,7 @@ SLACK_LINK_CHARS_MAX = 700
 SLACK_PER_MINUTE = 40  # a delivery edits and posts, and each of those may be done 50 times a minute
 SLACK_SEARCH_PAGE = 200  # messages
 SLACK_SEARCH_PAGES_MAX = 5
-SLACK_SEARCH_ATTEMPTS_MAX = 6  # after so many, half a minute of back-off, what cannot be looked for is sent
+SLACK_SEARCHES_MAX = 6  # after so many that failed, half a minute of back-off, what cannot be looked for is sent
 SLACK_CLOCK_SLACK_MS = 600_000
 
 #: Back-off, ms. A Retry-After beyond the last is taken as the last; the fallback channel is asked long before.

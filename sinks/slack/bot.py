@@ -129,13 +129,19 @@ class SlackBot:
     def _patiently(
         self, search: Generator[Request, Answer, Found | Outcome], before: Before
     ) -> Generator[Request, Answer, Found | Retry]:
-        """A search that Slack does not let us do, or that failed often enough, is one that found nothing for certain."""
-        if before.attempt > limits.SLACK_SEARCH_ATTEMPTS_MAX:
+        """A search that Slack does not let us do, or that failed often enough, is one that found nothing for certain.
+
+        How often it failed is the delivery's memo.
+        """
+        failed = int(before.delivery) if re.fullmatch(r"[0-9]{1,3}", before.delivery) else 0
+        if failed >= limits.SLACK_SEARCHES_MAX:
             search.close()
-            return "", "", f"no search succeeded in {limits.SLACK_SEARCH_ATTEMPTS_MAX} attempts"
+            return "", "", f"{failed} searches failed"
         found = yield from search
         if isinstance(found, Rejected):
             return "", "", f"it could not be looked for: {found.detail}"
+        if isinstance(found, Retry):
+            return dataclasses.replace(found, memo=str(failed + 1))
         assert not isinstance(found, Delivered)
         return found
 

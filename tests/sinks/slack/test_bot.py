@@ -152,11 +152,14 @@ async def test_where_it_cannot_be_looked_for_it_is_sent_and_counted(slack: Slack
 
 
 async def test_a_search_that_fails_holds_a_page_back_only_so_often(slack: SlackFake, tell: Told) -> None:
-    for attempt in range(2, limits.SLACK_SEARCH_ATTEMPTS_MAX + 1):
+    failed = ""
+    for _ in range(limits.SLACK_SEARCHES_MAX):
         slack.fails(Fault(503))
-        assert isinstance(await tell(notification(), Before(attempt, unsure=True)), Retry)
-    assert slack.roots == []
-    outcome = await tell(notification(), Before(limits.SLACK_SEARCH_ATTEMPTS_MAX + 1, unsure=True))
+        again = await tell(notification(), Before(9, unsure=True, delivery=failed))
+        assert isinstance(again, Retry)
+        failed = again.memo
+    assert (slack.roots, failed) == ([], "6")
+    outcome = await tell(notification(), Before(9, unsure=True, delivery=failed))
     assert isinstance(outcome, Delivered)
     assert outcome.perhaps_twice
     assert methods(slack)[-1] == "chat.postMessage"
