@@ -182,7 +182,8 @@ class SlackFake(Receiver):
         root = self._find(str(arguments["channel"]), str(arguments.get("ts", "")))
         if root is None:
             return _no("thread_not_found")
-        return _page([root, *self.replies_to(root)], arguments)
+        oldest = float(str(arguments.get("oldest") or 0))
+        return _page([root, *(reply for reply in self.replies_to(root) if float(reply.ts) > oldest)], arguments)
 
     def _hook(self, body: bytes, at_ms: int) -> Reply:
         if self.hook_removed:

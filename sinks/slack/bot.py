@@ -146,16 +146,14 @@ class SlackBot:
         return found
 
     def _find_root(self, notification: NotificationRecord) -> Generator[Request, Answer, Found | Outcome]:
-        """The incident's message. A trigger's is not older than the trigger; clocks may differ."""
-        since = {}
-        if notification.action == "trigger":
-            since = {"oldest": str(max(0, (notification.created_ms - limits.SLACK_CLOCK_SLACK_MS) // 1000))}
+        """The incident's message. A trigger's is not older than the trigger; any other's may be."""
+        since = {"oldest": _oldest(notification)} if notification.action == "trigger" else {}
         return (yield from self._search(HISTORY, since, ("incident", identity(notification.dedup_key))))
 
     def _find_reply(self, notification: NotificationRecord, root: str) -> Generator[Request, Answer, Found | Outcome]:
         """What this notification told the thread."""
         wanted = ("notification", identity(notification.notification_id))
-        return (yield from self._search(REPLIES, {"ts": root}, wanted))
+        return (yield from self._search(REPLIES, {"ts": root, "oldest": _oldest(notification)}, wanted))
 
     def _search(
         self, method: str, where: Mapping[str, str], wanted: tuple[str, str]
@@ -187,6 +185,11 @@ class SlackBot:
             kind, body = "json; charset=utf-8", json.dumps(arguments, ensure_ascii=False).encode("utf-8", "replace")
         headers = {"content-type": f"application/{kind}", "authorization": f"Bearer {self.token}"}
         return answers.of_web_api((yield Request("POST", f"{self.url}{method}", headers, body)))
+
+
+def _oldest(notification: NotificationRecord) -> str:
+    """Before this, in Slack's time, nothing can have been told of it; clocks may differ."""
+    return str(max(0, (notification.created_ms - limits.SLACK_CLOCK_SLACK_MS) // 1000))
 
 
 def _marks(notification: NotificationRecord) -> dict[str, object]:

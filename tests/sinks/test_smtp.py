@@ -98,6 +98,29 @@ async def test_a_message_that_is_too_large(trusting: SmtpExchange) -> None:
         assert reply(await trusting(mail(server.port), 5.0)) == ("data", 552)
 
 
+async def test_it_takes_its_leave_and_waits_for_no_answer(trusting: SmtpExchange) -> None:
+    heard: list[bytes] = []
+    left = asyncio.Event()
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 x\r\n")
+        while line := await reader.readline():
+            heard.append(line)
+            if line == b"DATA\r\n":
+                writer.write(b"354 go on\r\n")
+                await reader.readuntil(b"\r\n.\r\n")
+            if line != b"QUIT\r\n":
+                writer.write(b"250 ok\r\n")
+        writer.close()
+        left.set()
+
+    async with await asyncio.start_server(behave, "127.0.0.1", 0) as server:
+        assert reply(await trusting(mail(server.sockets[0].getsockname()[1]), 5.0)) == ("data", 250)
+        async with asyncio.timeout(5):
+            await left.wait()
+    assert heard[-1] == b"QUIT\r\n"
+
+
 async def test_one_answer_for_each_recipient(trusting: SmtpExchange) -> None:
     with SmtpFake(ADA) as server:
         both = dataclasses.replace(mail(server.port), recipients=(ADA, "eve@example.com"))

@@ -54,6 +54,8 @@ def test_a_thread(slack: SlackFake) -> None:
     assert history[1]["metadata"] == {"event_type": "e", "event_payload": {}}
     assert "metadata" not in fields(post(slack, "conversations.history"))["messages"][1]
     assert [m["text"] for m in fields(post(slack, "conversations.replies", ts=root))["messages"]] == ["x", "y", "z"]
+    late = fields(post(slack, "conversations.replies", ts=root, oldest=float(reply)))["messages"]
+    assert [m["text"] for m in late] == ["x", "z"]
     assert error(post(slack, "conversations.replies", ts="9.9")) == "thread_not_found"
     assert error(post(slack, thread_ts="9.9")) == "thread_not_found"
 
