@@ -19,11 +19,13 @@ from gateway.cumulative import Streams
 from gateway.door import Door, Route, anybody
 from gateway.identity import ANYBODY
 from gateway.intake import Intake
+from gateway.limits import LARGE_BYTES, SERIES_BYTES, SERIES_PIECE
 from gateway.memory import Budget
 from gateway.refusal import Refusal, busy
+from gateway.remotewrite import wire
 from gateway.remotewrite.convert import converted
 from gateway.remotewrite.route import PATH, V2, Write
-from gateway.remotewrite.wire import read_v1, read_v2
+from gateway.remotewrite.wire import pieces, read_v1, read_v2, together
 from gateway.verdicts import read
 from schemas.records import MeasureKind
 from tests.gateway.making import listening, send, until
@@ -83,8 +85,8 @@ def kept():
 
 
 @pytest.fixture
-async def url(kept):
-    route = Route("POST", Write(Intake(kept), Budget(64 << 20)))
+async def url(kept, large):
+    route = Route("POST", Write(Intake(kept), Budget(64 << 20), large))
     async with listening(Door({PATH: route}, anybody, AccessLog("none"))) as (host, port, _):
         yield f"http://{host}:{port}{PATH}"
 
@@ -179,6 +181,51 @@ async def test_requests_that_are_refused_as_a_whole(url, body, kind, status):
 async def test_what_is_not_snappy(url):
     assert (await send(url, b"\xff\xff\xff\xff\xff\xff", V1_TYPE)).status == 400
     assert (await send(url, b"\xff\xff\xff\xff\x0f", V1_TYPE)).status == 413, "it declares four gigabytes"
+
+
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [(v1, V1_TYPE), (lambda *s: v2(*((a, 1, [(v, t, 0) for v, t in b]) for a, b in s)), V2_TYPE)],
+    ids=["1", "2"],
+)
+async def test_a_large_request_is_read_beside_the_loop_and_counted_the_same(url, kept, large, form, kind):
+    def body(value: float, at: int) -> bytes:
+        return form(*((named("requests_total", route=f"/{n}"), [(value + n, at)]) for n in range(1_000)))
+
+    assert len(body(1.0, 1_000)) > LARGE_BYTES
+    for value, at in ((1.0, 1_000), (5.0, 2_000), (5.0, 2_000)):
+        assert (await write(url, body(value, at), kind)).status == 204
+    assert large._idle, "a process has read it"
+    found = rows(kept)
+    assert len(found) == 1_000
+    assert {row[2] for row in found} == {4.0}
+
+
+@pytest.mark.parametrize(
+    ("read", "body"),
+    [
+        (read_v1, b"\x0a\x00" * 1_001),
+        (read_v1, field(1, b"\x12\x00" * 1_001)),
+        (read_v2, b"\x22\x00" + b"\x2a\x00" * 1_001),
+        (read_v2, b"\x22\x00" * 1_001),
+        (read_v1, field(1, b"\x12\x00" * SERIES_BYTES)),
+        (read_v2, field(4, b"") + field(5, b"\x12\x00" * SERIES_BYTES)),
+    ],
+    ids=["series of 1", "samples of 1", "series of 2", "symbols", "bytes of 1", "bytes of 2"],
+)
+def test_more_elements_than_anybody_means_are_refused(read, body, monkeypatch):
+    monkeypatch.setattr(wire, "ELEMENTS", 1_000)
+    with pytest.raises(Refusal) as caught:
+        read(body)
+    assert caught.value.status == 413
+
+
+def test_a_request_in_pieces_is_the_same_request():
+    told = field(3, field(1, 1) + field(2, "hits"))
+    body = v1(*((named("hits", n=str(n)), [(1.0, 1_000)]) for n in range(SERIES_PIECE * 2 + 1)), extra=told)
+    cut = list(pieces(body, read_v1))
+    assert [len(one.series) for one in cut] == [0, SERIES_PIECE, SERIES_PIECE, 1]
+    assert together(cut) == read_v1(body)
 
 
 @given(st.binary(max_size=200), st.integers(0, 100))
