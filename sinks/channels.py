@@ -25,12 +25,13 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from schemas.problem import Problem, did_you_mean
 from sinks import limits
 from sinks.lane import Policy
 from sinks.pagerduty import ENQUEUE, PagerDuty
 from sinks.port import Sink
 from sinks.webhook import Webhook
-from sinks.yamlplace import Fields, Listed, Problem, Sheet, Text, Tree, did_you_mean, tree
+from sinks.yamlplace import Fields, Listed, Sheet, Text, Tree, tree
 
 COMMON = (
     "name",
