@@ -23,6 +23,7 @@ from schemas.encoding import Resource
 from schemas.records import MeasureKind
 
 NAME: Final = "__name__"
+NATIVE: Final = "native histograms are not taken: send classic ones"
 COUNTERS: Final = frozenset(
     {"counter", "histogram", "summary"}
 )  # summary: its _sum and _count; its quantiles are gauges
@@ -45,10 +46,10 @@ async def converted(request: Request, identity: Identity, streams: Streams, kind
             if not source:
                 raise Unfit("the series names no source: it has neither instance nor job")
             if one.histograms:
-                out.rejected["native histograms are not taken: send classic ones"] += one.histograms
+                out.rejected[NATIVE] += one.histograms
             series = _series(one, kinds)
         except Unfit as no:
-            out.rejected[str(no)] += max(len(one.samples), 1)
+            out.rejected[str(no)] += len(one.samples)
             continue
         target = rows.setdefault(source, Rows(source, Resource()))
         for sample in one.samples:

@@ -21,7 +21,7 @@ from gateway.limits import KINDS, OTLP_BYTES
 from gateway.memory import Budget, Share
 from gateway.order import Order
 from gateway.refusal import Refusal
-from gateway.remotewrite.convert import converted, sources
+from gateway.remotewrite.convert import NATIVE, converted, sources
 from gateway.remotewrite.wire import Request, pieces, read_v1, read_v2, together
 
 PATH = "/api/v1/write"
@@ -66,7 +66,8 @@ class Write:
                 400, {"error": "partial", "detail": found.told()}
             )  # what was good is stored; do not repeat
         if message == V2:
-            answer.headers["X-Prometheus-Remote-Write-Samples-Written"] = str(max(samples - found.rejected.total(), 0))
+            not_taken = found.rejected.total() - found.rejected[NATIVE]
+            answer.headers["X-Prometheus-Remote-Write-Samples-Written"] = str(max(samples - not_taken, 0))
             answer.headers["X-Prometheus-Remote-Write-Histograms-Written"] = "0"
             answer.headers["X-Prometheus-Remote-Write-Exemplars-Written"] = "0"
         return answer

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import time
 
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar
 
 from gateway.cumulative import Streams
 from gateway.identity import ANYBODY
+from gateway.otlp import convert
 from gateway.otlp.convert import converted
 from gateway.otlp.wire import PROTOBUF, message_of
 from gateway.refusal import Refusal
+from gateway.turn import Turn
 from tests.gateway.otlp.test_route import DELTA, add_sum, request
+
+MANY = 3_000_000
 
 
 def steps_of(work) -> tuple[float, object]:
@@ -26,40 +29,55 @@ def steps_of(work) -> tuple[float, object]:
             work.send(None)
         except StopIteration as end:
             return max(longest, time.thread_time() - began), end.value
-        except Refusal as no:
-            return max(longest, time.thread_time() - began), no
         longest = max(longest, time.thread_time() - began)
 
 
 def hostile_bodies():
-    """Requests of which one element, or very many, would hold the loop for seconds."""
-    yield "resources", b"\x0a\x00" * (1 << 20)
-    yield "scopes", b"\x0a\x80\x80\x80\x01" + b"\x12\x00" * (1 << 20)
-    for name in ("attributes", "items", "exemplars", "buckets", "resource's attributes"):
+    """(name, request, its one reason) where one element would hold the loop for a second and more."""
+    for name, reason in (
+        ("attributes", "more than 1024 attributes"),
+        ("resource's attributes", "the resource: more than 1024 attributes"),
+        ("items", "label 'k' is too long: 64 and 256 characters"),
+        ("exemplars", None),
+        ("buckets", "more than 1024 buckets"),
+    ):
         found, scope = request()
-        point = add_sum(scope, 1)
         if name == "attributes":
-            point.attributes.extend([KeyValue()] * 500_000)
+            add_sum(scope, 1).MergeFromString(b"\x3a\x00" * MANY)
+        elif name == "resource's attributes":
+            add_sum(scope, 1)
+            found.resource_metrics[0].resource.MergeFromString(b"\x0a\x00" * MANY)
         elif name == "items":
-            point.attributes.add(key="k").value.array_value.values.extend([AnyValue(bool_value=True)] * 500_000)
+            items = add_sum(scope, 1).attributes.add(key="k").value.array_value
+            items.MergeFromString(b"\x0a\x00" * MANY)
         elif name == "exemplars":
-            point.exemplars.extend([Exemplar(trace_id=b"t" * 16)] * 300_000)
-        elif name == "buckets":
+            add_sum(scope, 1).MergeFromString(b"\x2a\x00" * MANY)
+        else:
             metric = scope.metrics.add(name="h")
             metric.histogram.aggregation_temporality = DELTA
-            metric.histogram.data_points.add(time_unix_nano=1, bucket_counts=[0] * 4_000_000)
-        else:
-            found.resource_metrics[0].resource.attributes.extend([KeyValue()] * 500_000)
-        yield name, found.SerializeToString()
+            metric.histogram.data_points.add(time_unix_nano=1, bucket_counts=[0] * MANY)
+        yield name, found.SerializeToString(), reason
 
 
-@pytest.mark.parametrize(("name", "body"), [pytest.param(*each, id=each[0]) for each in hostile_bodies()])
-def test_no_body_holds_the_loop_for_long(name, body):
+@pytest.mark.parametrize(("body", "reason"), [pytest.param(*each[1:], id=each[0]) for each in hostile_bodies()])
+def test_no_body_holds_the_loop_for_long(body, reason):
     message = message_of(body, PROTOBUF, ExportMetricsServiceRequest)
     longest, found = steps_of(converted(message, ANYBODY, Streams(0)))
     assert longest < 0.25
-    if name in ("resources", "scopes"):
-        assert found.status == 413
+    if reason is None:
+        assert (sum(each.points for each in found.framed), found.rejected.total()) == (1, 0)
     else:
-        taken = sum(each.points for each in found.framed)
-        assert (taken, found.rejected.total()) == {"exemplars": (1, 0), "buckets": (1, 1)}.get(name, (0, 1))
+        assert dict(found.rejected) == {reason: 1}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"\x0a\x00" * 1_001, b"\x0a\xd2\x0f" + b"\x12\x00" * 1_001, b"\x0a\xd5\x0f\x12\xd2\x0f" + b"\x12\x00" * 1_001],
+    ids=["resources", "scopes", "metrics"],
+)
+async def test_elements_of_two_bytes_are_counted_too(body, monkeypatch):
+    monkeypatch.setattr(convert, "Turn", functools.partial(Turn, 1_000))
+    message = message_of(body, PROTOBUF, ExportMetricsServiceRequest)
+    with pytest.raises(Refusal) as caught:
+        await converted(message, ANYBODY, Streams(0))
+    assert caught.value.status == 413

@@ -138,6 +138,19 @@ async def test_version_2_tells_types_and_starts(url, kept):
     ]  # fmt: skip
 
 
+async def test_version_2_is_told_how_much_of_it_was_written(url, kept):
+    """A sender takes what is missing from these counts for lost, so what they count must be what it counts."""
+    good, nobody = (named("level"), 2, [(1.5, 1_000, 0), (2.5, 2_000, 0)]), ({"__name__": "x"}, 2, [(1.0, 1_000, 0)])
+    native = field(5, varint(1 << 3 | 2) + varint(6) + bytes(range(1, 7)) + field(3, b"") * 5)
+    got = await write(url, v2(good, nobody) + native, V2_TYPE)
+    assert got.status == 400, "of which the sender repeats nothing"
+    assert "native histograms are not taken: send classic ones (5)" in got.json()["detail"]
+    assert [got.headers[f"X-Prometheus-Remote-Write-{what}-Written"] for what in ("Samples", "Histograms", "Exemplars")] == [
+        "2", "0", "0"
+    ]  # fmt: skip
+    assert len(kept.records) == 1
+
+
 async def test_good_samples_are_stored_and_bad_ones_told(url, kept):
     stale = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
     got = await write(
@@ -202,20 +215,20 @@ async def test_a_large_request_is_read_beside_the_loop_and_counted_the_same(url,
 
 
 @pytest.mark.parametrize(
-    ("read", "body"),
+    ("read", "body", "why"),
     [
-        (read_v1, b"\x0a\x00" * 1_001),
-        (read_v1, field(1, b"\x12\x00" * 1_001)),
-        (read_v2, b"\x22\x00" + b"\x2a\x00" * 1_001),
-        (read_v2, b"\x22\x00" * 1_001),
-        (read_v1, field(1, b"\x12\x00" * SERIES_BYTES)),
-        (read_v2, field(4, b"") + field(5, b"\x12\x00" * SERIES_BYTES)),
+        (read_v1, b"\x0a\x00" * 1_001, "more than 1000 series"),
+        (read_v1, field(1, b"\x12\x00" * 1_001), "more than 1000 series"),
+        (read_v2, b"\x22\x00" + b"\x2a\x00" * 1_001, "more than 1000 series"),
+        (read_v2, b"\x22\x00" * 1_001, "more than 1000 series"),
+        (read_v1, field(1, b"\x12\x00" * SERIES_BYTES), "one series of"),
+        (read_v2, field(4, b"") + field(5, b"\x12\x00" * SERIES_BYTES), "one series of"),
     ],
     ids=["series of 1", "samples of 1", "series of 2", "symbols", "bytes of 1", "bytes of 2"],
 )
-def test_more_elements_than_anybody_means_are_refused(read, body, monkeypatch):
+def test_more_elements_than_anybody_means_are_refused(read, body, why, monkeypatch):
     monkeypatch.setattr(wire, "ELEMENTS", 1_000)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(Refusal, match=why) as caught:
         read(body)
     assert caught.value.status == 413
 
