@@ -47,7 +47,8 @@ class Process:
     def __init__(self, within_s: float = BESIDE_S) -> None:
         self._within_s = within_s
         self._process = subprocess.Popen(
-            [sys.executable, "-m", _OURSELVES],
+            [sys.executable, "-P", "-m", _OURSELVES],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},  # it has to find what we have found
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # a Ctrl-C in our terminal is for us

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import aiohttp
+import psutil
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
@@ -278,6 +279,11 @@ async def test_the_command_drains(bootstrap, unique, tmp_path, stop):
         url = next(line["url"] for line in lines if line["event"] == "gateway_listens")
         host, _, port = url.removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
+        rows = [{"metric": "m", "value": row, "time_ms": BASE_MS} for row in range(4_000)]
+        large = json.dumps({"source": "web", "measurements": rows}).encode()
+        assert (await send(url + PATH, large, "application/json")).json()["stored"] == 1
+        beside = psutil.Process(process.pid).children()
+        assert [each.cmdline()[-1] for each in beside] == ["gateway.beside"]
         data = batch()
         head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: {ONE}\r\nContent-Length: {len(data)}\r\n"
         writer.write(f"{head}Expect: 100-continue\r\n\r\n".encode())
@@ -289,11 +295,12 @@ async def test_the_command_drains(bootstrap, unique, tmp_path, stop):
             assert b"HTTP/1.1 200" in await reader.readuntil(b"\r\n\r\n")
             writer.close()
             assert await asyncio.to_thread(process.wait, 20) == 0
+        assert not any(each.is_running() for each in beside)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         process.wait()
-    assert len(stored(bootstrap, topic, 1)) == 1
+    assert len(stored(bootstrap, topic, 1)) == 2
 
 
 async def test_a_spool_outlasts_brokers_and_kill_9(embedded_broker, unique, tmp_path):
