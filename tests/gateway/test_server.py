@@ -150,7 +150,7 @@ async def test_a_broker_that_goes_away_and_comes_back(embedded_broker, unique):
 @contextlib.asynccontextmanager
 async def acknowledging(monkeypatch, watched=frozenset(), **changed):
     """A gateway whose Kafka acknowledges at once, and what it was given."""
-    kept, gateway = Kept(), Gateway(settings(**changed), "127.0.0.1:1", watched)
+    kept, gateway = Kept(), Gateway(settings(delivery_timeout_s=0.1, **changed), "127.0.0.1:1", watched)
     monkeypatch.setattr(gateway.delivery, "publish", kept.publish)
     await gateway.start()
     try:
