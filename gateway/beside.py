@@ -55,6 +55,11 @@ class Process:
         )
 
     @property
+    def pid(self) -> int:
+        """As the system counts it."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether it may be asked."""
         return self._process.poll() is None
@@ -72,8 +77,7 @@ class Process:
         try:
             return self._asked(work, arguments)
         except (OSError, EOFError, pickle.UnpicklingError) as error:
-            self._process.kill()
-            self._process.wait()
+            self.kill()
             raise (TooSlow if late.is_set() else Ended) from error
         finally:
             timer.cancel()
@@ -96,10 +100,14 @@ class Process:
             else:
                 raise Failed(found)
 
-    def end(self) -> None:
-        """Kill it, and wait for that."""
+    def kill(self) -> None:
+        """End it; whoever has asked it is told."""
         self._process.kill()
         self._process.wait()
+
+    def end(self) -> None:
+        """Kill it and close its pipes; nobody may be asking it."""
+        self.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):  # what it did not read is of no interest

@@ -31,6 +31,8 @@ class Large:
         self._beside, self._loop = Line(processes, LARGE_WAIT_S), Line(1, LARGE_WAIT_S)
         self._threads = ThreadPoolExecutor(processes, "large")
         self._idle: list[Process] = []  # popped and appended by threads
+        self._asking: set[Process] = set()
+        self._closed = False
 
     async def read(self, tenant: str, work: Work[Part], body: bytes, *arguments: object) -> list[Part]:
         """What `work(body, *arguments)` yields; it is a function of a module, or a class. Raises Refusal."""
@@ -54,7 +56,10 @@ class Large:
     def _asked(self, work: Work[Part], *arguments: object) -> list[Part]:
         """On a thread. Raises Refusal."""
         process = self._process()
+        self._asking.add(process)
         try:
+            if self._closed:
+                raise busy(REASON, "the gateway ends", 1)
             return process.ask(work, *arguments)
         except Ended as ended:
             why = "slow" if isinstance(ended, TooSlow) else "died"
@@ -64,6 +69,7 @@ class Large:
                 raise too_large("the body takes too long to read; send it in parts") from ended
             raise busy(REASON, "the process that read the body has ended", 1) from ended
         finally:
+            self._asking.discard(process)
             self._idle.append(process)
 
     def _process(self) -> Process:
@@ -76,7 +82,10 @@ class Large:
         return Process()
 
     def close(self) -> None:
-        """End the processes; nothing may be read any more."""
+        """End the processes, and what is still being read with them; then nothing is read any more."""
+        self._closed = True
+        for process in tuple(self._asking):
+            process.kill()
         self._threads.shutdown()
         while self._idle:
             self._idle.pop().end()

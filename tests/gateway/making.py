@@ -67,7 +67,7 @@ async def send(
 async def held_up(large: Large) -> AsyncIterator[None]:
     """While the process that reads large bodies stands still; every large body is being read until the end of this."""
     await large.read("warm", several, joined([bytes(LARGE_BYTES)]))
-    process = psutil.Process(large._idle[0]._process.pid)
+    process = psutil.Process(large._idle[0].pid)
     process.suspend()
     try:
         yield

@@ -74,7 +74,7 @@ async def test_it_ends_when_we_are_killed():
         from gateway.beside import Process
         process = Process()
         process.ask(range, 1)
-        print(process._process.pid, flush=True)
+        print(process.pid, flush=True)
         time.sleep(600)
     """
     us = await asyncio.create_subprocess_exec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import time
@@ -15,6 +16,7 @@ from gateway.large import Large
 from gateway.limits import LARGE_BYTES
 from gateway.parts import joined, several
 from gateway.refusal import Refusal
+from tests.gateway.making import until
 
 RECORDS = [bytes(LARGE_BYTES), b"second"]
 
@@ -42,8 +44,7 @@ def ends(body: bytes, code: int) -> None:
 async def test_a_process_that_dies_costs_one_body_its_try(large):
     before = counted(selfmetrics.BESIDE_ENDED, why="died")
     await large.read("tenant", several, joined(RECORDS))
-    large._idle[0]._process.kill()
-    large._idle[0]._process.wait()
+    large._idle[0].kill()
     assert await large.read("tenant", several, joined(RECORDS)) == RECORDS, "it had died before it was asked"
     with pytest.raises(Refusal) as caught:
         await large.read("tenant", ends, bytes(LARGE_BYTES + 1), 3)
@@ -75,9 +76,15 @@ async def test_large_bodies_take_their_turns_one_by_one(large):
     assert counted(selfmetrics.LARGE, where="turns") == before + 1
 
 
-def test_its_processes_end_with_it():
+async def test_its_end_does_not_wait_for_a_body_that_is_being_read():
     made = Large()
-    process = made._process()
-    made._idle.append(process)
-    made.close()
+    reading = asyncio.create_task(made.read("tenant", sleeps, bytes(LARGE_BYTES + 1)))
+    await until(lambda: bool(made._asking))
+    (process,) = made._asking
+    async with asyncio.timeout(5):
+        await asyncio.to_thread(made.close)
     assert not process.alive
+    assert not made._idle
+    with pytest.raises(Refusal) as caught:
+        await reading
+    assert caught.value.status == 503
