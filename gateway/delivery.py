@@ -1,10 +1,10 @@
 """Delivery: records to Kafka, and the wait until all in-sync replicas have them.
 
 What: one idempotent librdkafka producer with acks=all, a thread that serves its reports, and a gate that is shut while
-no broker answers; of the queue, tenants hold parts as of the memory. Why: 200 is a promise, so it needs the broker's word for every record; and while brokers are away the
-refusal must cost nothing, or the retries of a fleet would fill the queue. It refuses to keep anything for later: what is
-not acknowledged within the timeout is reported as failed, and the client, which still has it, sends it again. After a
-refusal the producer is made anew when the files of its credentials have changed.
+no broker answers; tenants share its queue as they share the memory. Why: 200 is a promise, so it needs the broker's word for
+every record; and while brokers are away the refusal must cost nothing, or the retries of a fleet would fill the queue. It
+refuses to keep anything for later: what is not acknowledged within the timeout is reported as failed, and the client, which
+still has it, sends it again. After a refusal the producer is made anew when the files of its credentials have changed.
 """
 
 from __future__ import annotations
@@ -91,9 +91,7 @@ class Delivery:
         self.topic = topic
         self.timeout_s = timeout_s
         self._queue = Budget(queue_bytes, _FULL)
-        self._least_bytes = (
-            queue_bytes // QUEUE_RECORDS
-        )  # what a record counts at least, so that their number is shared too
+        self._least_bytes = queue_bytes // QUEUE_RECORDS  # of a record, so that their number is shared too
         self._security = security
         self._ear = Ear(security.principal, lambda why: selfmetrics.BROKER_REFUSALS.labels(why).inc())
         self._config: dict[str, object] = {
@@ -141,7 +139,10 @@ class Delivery:
         done: asyncio.Future[None] = loop.create_future()
         ticket = _Ticket(len(records), loop, done)
         with Share(self._queue, _tenant_of(records[0])) as share:
-            share.grow(sum(max(len(value), self._least_bytes) for _, value, _ in records))
+            size = sum(max(len(value), self._least_bytes) for _, value, _ in records)
+            share.grow(
+                min(size, self._queue.most // 2)
+            )  # one request has room where there is nothing else, however large
             self._hand_over(records, ticket)
             self._reach("before_ack")
             try:
