@@ -139,10 +139,8 @@ class Delivery:
         done: asyncio.Future[None] = loop.create_future()
         ticket = _Ticket(len(records), loop, done)
         with Share(self._queue, _tenant_of(records[0])) as share:
-            size = sum(max(len(value), self._least_bytes) for _, value, _ in records)
-            share.grow(
-                min(size, self._queue.most // 2)
-            )  # one request has room where there is nothing else, however large
+            # One request has room where there is nothing else, however large it is.
+            share.grow(min(sum(max(len(value), self._least_bytes) for _, value, _ in records), self._queue.most // 2))
             self._hand_over(records, ticket)
             self._reach("before_ack")
             try:
