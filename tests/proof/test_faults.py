@@ -22,11 +22,11 @@ def test_every_action_is_known_and_every_crash_point_exists() -> None:
             if step.action == "crash":
                 name, _, point = step.target.partition("=")
                 assert name in WORKERS
-                crash.points("merge", point, lambda: None)
+                crash.points("merge", point)
             if step.action == "gateway":
                 ends = step.target.split(",")
                 assert {end.partition(":")[0] for end in ends} == set(gateway_crash.STEPS)
-                assert all(gateway_crash.points(end, lambda: None) for end in ends)
+                assert all(gateway_crash.points(end) for end in ends)
 
 
 DEATHS = {"kill": 1, "crash": 2, "kill_all": 2, "kill_leader": 1, "kill_controller": 1}
