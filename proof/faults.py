@@ -47,7 +47,7 @@ class Row:
     name: str
     steps: tuple[Step, ...]
     pages: bool = True  # a service begins to fail in the middle of it
-    lasting: bool = False  # and fails on until its page is there; else it fails for a moment and is not heard of again
+    lasting: bool = False  # and fails on until its page is there; else it fails for a moment, and is well afterwards
     gated: bool = False  # and sends over HTTP
 
 

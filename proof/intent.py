@@ -29,6 +29,7 @@ from proof.gate import Timed
 METRIC = "http.request"
 BEHIND = "behind"  # what sources of the steady load behind the gateway are called
 TICK_S = 0.05
+BEAT_MS = 1_000
 FLUSH_S = 0.1
 SETTLE_S = 60.0
 SOURCES = 2  # of the steady load, for each partition; and one more behind the gateway
@@ -179,6 +180,8 @@ class Load:
         self._steady = list(self._clients)
         self._running, self._ended = threading.Event(), threading.Event()
         self.ailing: set[Client] = set()  # services that fail on and on, a request each tick
+        self.well: set[Client] = set()  # services that have recovered, and go on with a request each second
+        self._beat_ms = 0
         self._thread = threading.Thread(target=self._run, name="proof-load", daemon=True)
         self._lock = threading.Lock()
         self.failure: Exception | None = None
@@ -278,6 +281,10 @@ class Load:
             client.outcome(METRIC).observe(good=True, value=value, time_ms=now_ms)
         for client in tuple(self.ailing):
             client.outcome(METRIC).observe(good=False, value=1.0, time_ms=now_ms)
+        if now_ms >= self._beat_ms:
+            self._beat_ms = now_ms + BEAT_MS
+            for client in tuple(self.well):
+                client.outcome(METRIC).observe(good=True, value=1.0, time_ms=now_ms)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:

@@ -94,6 +94,8 @@ def test_a_load_from_its_first_request_to_silence(tmp_path: Path) -> None:
         load.ailing.add(ailing)
         wait_for(lambda: "ill" in services(load))
         load.ailing.discard(ailing)
+        load.well.add(load.client("well again"))
+        wait_for(lambda: "well again" in services(load))
         with load.paused():
             assert load.unknown == 0
             assert load.accepted == load.acknowledged
