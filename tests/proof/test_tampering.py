@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -76,14 +78,31 @@ def test_memory_that_grew_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         bombed(Taking(NOTES, eaten_mb=200), monkeypatch)
 
 
+#: A process that takes 100 MiB and gives them back, a step for each line that it is sent.
+TAKES = "print(flush=True); input(); kept = b'x' * (100 << 20); print(flush=True); input(); del kept; print(flush=True); input()"
+
+
 def test_a_peak_is_told_afresh() -> None:
-    peak_mb(os.getpid(), afresh=True)
-    before = peak_mb(os.getpid())
-    grown = b"x" * (100 << 20)
-    assert peak_mb(os.getpid()) >= before + 100
-    del grown
-    assert peak_mb(os.getpid()) >= before + 100
-    assert peak_mb(os.getpid(), afresh=True) < before + 50
+    with subprocess.Popen([sys.executable, "-c", TAKES], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        out, into = child.stdout, child.stdin
+        assert out is not None
+        assert into is not None
+
+        def step() -> int:
+            out.readline()
+            return peak_mb(child.pid)
+
+        def go_on() -> None:
+            into.write(b"\n")
+            into.flush()
+
+        before = step()
+        go_on()
+        assert step() >= before + 100
+        go_on()
+        assert step() >= before + 100
+        assert peak_mb(child.pid, afresh=True) < before + 50
+        go_on()
 
 
 class Judging(Playing):
