@@ -88,7 +88,7 @@ def test_a_peak_is_told_afresh() -> None:
         assert out is not None
         assert into is not None
 
-        def step() -> int:
+        def step() -> float:
             out.readline()
             return peak_mb(child.pid)
 
