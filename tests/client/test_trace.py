@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 from tocsin import Client, MemoryTransport, trace, within_trace
 
 from tests.client.read import exemplars
@@ -98,9 +98,8 @@ async def test_tasks_have_traces_of_their_own() -> None:
 
 
 def test_opentelemetrys_current_span_is_asked_where_the_host_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    sdk: Any = pytest.importorskip("opentelemetry.sdk.trace")
     assert trace.possible()
-    with sdk.TracerProvider().get_tracer("test").start_as_current_span("span") as span:
+    with TracerProvider().get_tracer("test").start_as_current_span("span") as span:
         context = span.get_span_context()
         assert trace.current() == context.trace_id.to_bytes(16, "big")
         assert trace.here() == context.trace_id.to_bytes(16, "big") + context.span_id.to_bytes(8, "big")
@@ -110,3 +109,15 @@ def test_opentelemetrys_current_span_is_asked_where_the_host_uses_it(monkeypatch
         assert trace.current() is None, "a fault of others is not the host's"
         monkeypatch.undo()
     assert trace.current() is None
+
+
+def test_what_goes_wrong_in_a_span_of_opentelemetrys_takes_its_trace() -> None:
+    transport, tracer = MemoryTransport(), TracerProvider().get_tracer("test")
+    with Client(source="s", service="x", kind="web", transport=transport, flush_interval=3600, report=False) as made:
+        outcome = made.outcome("o")
+        with tracer.start_as_current_span("request"):
+            with tracer.start_as_current_span("query") as inner:
+                outcome.observe(False, 1.0)
+            trace_id = inner.get_span_context().trace_id.to_bytes(16, "big")
+        outcome.observe(False, 2.0)
+    assert exemplars(transport.records[0][1]) == {0: trace_id}
