@@ -1,8 +1,8 @@
 """Every code block of the READMEs, of docs/ and of examples/ is run, and what pages list is held against the code.
 
 python blocks are executed; html blocks may only use attributes that the page's script reads; yaml blocks are validated
-(OpenSLO, channels or routes), toml blocks as mappings of a fleet; sh blocks are run line by line against the session's
-broker. `make` lines are dry runs, since CI runs those very targets. Lines that run for ever, start brokers or name a
+(OpenSLO, channels, routes or a gateway's keys), toml blocks as mappings of a fleet; sh blocks are run line by line against
+the session's broker. Pages in ELSEWHERE speak to a gateway: the test that is named there runs their blocks against one. `make` lines are dry runs, since CI runs those very targets. Lines that run for ever, start brokers or name a
 record of somebody's own (`tocsin demo`, `explain`, `--follow` ...) are asked for their help, which has to know their
 options. `docker compose` lines are held against docker-compose.yml. A block in another language fails: it
 would be a block that nothing checks. Pictures and output are fenced as `text` or with no language.
@@ -10,7 +10,6 @@ would be a block that nothing checks. Pictures and output are fenced as `text` o
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import os
 import pathlib
@@ -22,16 +21,22 @@ import sys
 import pytest
 import yaml
 
-ROOT = pathlib.Path(__file__).parent.parent
+from gateway import keys
+from tests.pages import FENCE, HOWTO, ROOT, Block, fenced
+
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "examples").rglob("*.md")),
     ROOT / "client" / "README.md",
 ]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[\w-]*)?\)")
 NOT_CODE = {"", "text", "json"}
+#: Pages whose blocks need more than a broker -> the test that runs each of them.
+ELSEWHERE = dict.fromkeys(
+    [f"{HOWTO}/{name}.md" for name in ("send-over-http", "use-opentelemetry", "use-prometheus")],
+    "tests/gateway/howto_test.py",
+)
 DOCUMENTED_BOOTSTRAP = "127.0.0.1:9092"
 #: Commands that do not end, start processes, or need what only a user has.
 ASKED_FOR_HELP = {"up", "worker", "fleet", "gateway", "demo", "explain", "ack", "resolve", "doctor"}
@@ -40,29 +45,10 @@ ROOMS = (
 )  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class Block:
-    """One fenced block."""
-
-    page: str
-    line: int
-    language: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page}:{self.line}"
-
-
 def blocks() -> list[Block]:
-    """All fenced blocks of all pages that are code."""
-    found = []
-    for page in PAGES:
-        if not page.exists():
-            continue
-        source = page.read_text(encoding="utf-8")
-        for match in FENCE.finditer(source):
-            line = source.count("\n", 0, match.start()) + 1
-            found.append(Block(str(page.relative_to(ROOT)), line, match[1], match[2]))
+    """All fenced blocks that are code, of the pages that are not run elsewhere."""
+    names = [str(page.relative_to(ROOT)) for page in PAGES if page.exists()]
+    found = [block for name in names if name not in ELSEWHERE for block in fenced(name)]
     return [block for block in found if block.language not in NOT_CODE]
 
 
@@ -144,6 +130,9 @@ def test_block_runs(block: Block, prepared: str, tmp_path: pathlib.Path) -> None
     elif block.language == "yaml":
         file = tmp_path / "block.yaml"
         file.write_text(block.text, encoding="utf-8")
+        if block.text.startswith("keys:"):
+            assert keys.read(file)
+            return
         done = run([sys.executable, "-m", "cli", "validate", str(file)], prepared, ROOT)
         assert done.returncode == 0, done.stdout + done.stderr
     elif block.language == "toml":
@@ -158,6 +147,12 @@ def test_block_runs(block: Block, prepared: str, tmp_path: pathlib.Path) -> None
         assert [name for name in used if f"o.{name}" not in script] == []
     else:
         pytest.fail(f"{block}: no way to run a {block.language!r} block; fence it as text if it is not code")
+
+
+@pytest.mark.parametrize(("page", "test"), ELSEWHERE.items(), ids=ELSEWHERE)
+def test_what_is_run_elsewhere_is_there(page: str, test: str) -> None:
+    assert pathlib.PurePath(page).stem in (ROOT / test).read_text(encoding="utf-8")
+    assert fenced(page)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

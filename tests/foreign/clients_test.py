@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bench import jvm
 from gateway.accesslog import AccessLog
@@ -29,6 +30,7 @@ from tests.foreign import bring
 from tests.gateway.making import BASE_MS, batch, listening, until
 from tests.gateway.otlp.test_route import record
 from tests.gateway.test_intake import Kept
+from tests.pages import HOWTO, block
 
 CURL = shutil.which("curl")
 needs_curl = pytest.mark.skipif(CURL is None, reason="needs curl: your system's package manager installs it")
@@ -149,24 +151,18 @@ async def test_opentelemetrys_java_sdk(base, kept, emit, temporality, aggregatio
     assert {key for key, _, _ in kept.records} == {b"shop-java"}
 
 
-CONFIG = """
-receivers: {{otlp: {{protocols: {{http: {{endpoint: 127.0.0.1:{port}}}}}}}}}
-exporters: {{otlphttp: {{endpoint: {base}, retry_on_failure: {{initial_interval: 100ms}}}}}}
-service:
-  telemetry: {{metrics: {{level: none}}}}
-  pipelines: {{metrics: {{receivers: [otlp], exporters: [otlphttp]}}}}
-"""
-
-
 @bring.needs
 @pytest.mark.foreign
 @pytest.mark.parametrize("temporality", ["delta", "cumulative"])
 async def test_opentelemetrys_collector(base, kept, tmp_path, temporality):
-    """The Python SDK sends to it, and it to us, from a queue of its own."""
+    """Set up as the page says: the Python SDK sends to it, and it to us, from a queue of its own."""
     if not bring.collector().is_file():
         pytest.skip(f"needs go, which builds the Collector: {bring.COMMAND}")
     port = free_port()
-    (tmp_path / "config.yaml").write_text(CONFIG.format(port=port, base=base))
+    page = block(f"{HOWTO}/use-opentelemetry.md", "yaml")
+    config = yaml.safe_load(page.filled({"127.0.0.1:4320": f"127.0.0.1:{port}", "http://127.0.0.1:4318": base}))
+    config["service"]["telemetry"] = {"metrics": {"level": "none"}}  # it would take a port of its own
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     program = await asyncio.create_subprocess_exec(
         str(bring.collector()), "--config", f"file:{tmp_path}/config.yaml",
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,

@@ -299,7 +299,7 @@ async def test_a_real_sdk(url, kept, temporality, exponential):
     assert {row[2]["service"] for row in found} == {"shop"}
 
 
-def record(url: str, temporality: str, *, exponential: bool) -> None:
+def record(url: str, temporality: str, *, exponential: bool, headers: dict[str, str] | None = None) -> None:
     from opentelemetry.exporter.otlp.proto.http import Compression
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider
@@ -309,8 +309,9 @@ def record(url: str, temporality: str, *, exponential: bool) -> None:
 
     how = AggregationTemporality.DELTA if temporality == "delta" else AggregationTemporality.CUMULATIVE
     exporter = OTLPMetricExporter(
-        endpoint=url, compression=Compression.Gzip, preferred_temporality={Counter: how, Histogram: how}
-    )
+        endpoint=url, headers=headers, compression=Compression.Gzip,
+        preferred_temporality={Counter: how, Histogram: how},
+    )  # fmt: skip
     reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
     views = (
         [View(instrument_name="latency", aggregation=ExponentialBucketHistogramAggregation())] if exponential else []

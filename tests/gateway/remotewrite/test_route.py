@@ -1,12 +1,10 @@
-"""Remote write: both versions, counters counted once, hostile bytes, and a real Prometheus where it is installed."""
+"""Remote write: both versions, counters counted once, hostile bytes. (A real Prometheus: tests/gateway/howto_test.py.)"""
 
 from __future__ import annotations
 
 import asyncio
 import math
-import shutil
 import struct
-import subprocess
 import time
 
 import cramjam
@@ -28,7 +26,7 @@ from gateway.remotewrite.route import PATH, V2, Write
 from gateway.remotewrite.wire import pieces, read_v1, read_v2, together
 from gateway.verdicts import read
 from schemas.records import MeasureKind
-from tests.gateway.making import listening, send, until
+from tests.gateway.making import listening, send
 from tests.gateway.test_intake import Kept
 
 V1_TYPE, V2_TYPE = "application/x-protobuf", f"application/x-protobuf;proto={V2}"
@@ -254,41 +252,3 @@ def test_hostile_bytes(noise, keep):
                 assert no.status == 400  # noqa: PT017  # both ways are fine
                 continue
             asyncio.run(converted(found, ANYBODY, Streams(0), {}))
-
-
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs prometheus: ops/scripts/debian-prometheus")
-async def test_a_real_prometheus(url, kept, tmp_path):
-    """It scrapes a page of ours and writes what it saw; the numbers arrive."""
-    pages = iter([f"hits_total {number}\nlevel {number}\n" for number in (10, 13, 13, 20)])
-    shown = []
-
-    async def page(request):
-        from aiohttp import web
-
-        shown.append(next(pages, None) or shown[-1])
-        return web.Response(text=f"# TYPE hits_total counter\n# TYPE level gauge\n{shown[-1]}")
-
-    async with listening(page) as (host, port, _):
-        config = tmp_path / "prometheus.yml"
-        config.write_text(
-            f"global: {{scrape_interval: 1s}}\n"
-            f"scrape_configs: [{{job_name: shop, static_configs: [{{targets: ['{host}:{port}']}}]}}]\n"
-            f"remote_write: [{{url: '{url}', queue_config: {{batch_send_deadline: 1s}}}}]\n",
-            encoding="utf-8",
-        )
-        command = [
-            "prometheus",
-            f"--config.file={config}",
-            f"--storage.tsdb.path={tmp_path}/data",
-            "--web.listen-address=127.0.0.1:0",
-        ]
-        process = await asyncio.create_subprocess_exec(*command, stderr=subprocess.DEVNULL)
-        try:
-            await until(lambda: any(row[0] == "level" and row[2] == 20.0 for row in rows(kept)), 60)
-        finally:
-            process.terminate()
-            await process.wait()
-    found = rows(kept)
-    assert sum(row[2] for row in found if row[0] == "hits_total") == 10.0, "from 10 to 20"
-    assert {row[1] for row in found if row[0] == "hits_total"} == {MeasureKind.COUNTER}
-    assert {key for key, _, _ in kept.records} == {f"{host}:{port}".encode()}
