@@ -1,9 +1,12 @@
-"""The page's script in a real Chromium, to a real gateway and broker: what the page did is what arrives, once."""
+"""The page's script in a real Chromium, to a real gateway and broker: what the page did is what arrives, once.
+
+The snippet and the key's entry are the blocks of docs/howto/instrument-a-web-page.md, with this gateway's address and key.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,11 +19,12 @@ from gateway.verdicts import are_logs, read
 from schemas.logs import LOGS, LogRecord, read_logs
 from tests.gateway.making import settings, until
 from tests.gateway.test_server import ready, stored
+from tests.pages import HOWTO, block
 from tests.streams.broker import make_topic
 
-PAGE = """<!doctype html><title>shop</title>
-<script src="{gateway}/tocsin.js" data-key="{key}" data-service="shop" data-version="7" data-route="/cart"></script>
-<h1>cart</h1>"""
+HOWTO_PAGE = f"{HOWTO}/instrument-a-web-page.md"
+SNIPPET, KEYS = block(HOWTO_PAGE, "html"), block(HOWTO_PAGE, "yaml")
+LABELS = {"service": "shop", "version": "2.4.0", "route": "/cart/{id}"}  # as the page's snippet has them
 
 
 class Plant:
@@ -47,7 +51,7 @@ class Plant:
             seen.add((row.producer, row.sequence))
             for series, number in zip(row.series, row.value, strict=True):
                 metric = row.definitions[int(series)].metric
-                assert row.definitions[int(series)].labels == {"service": "shop", "version": "7", "route": "/cart"}
+                assert row.definitions[int(series)].labels == LABELS
                 count, total = found.get(metric, (0, 0.0))
                 found[metric] = (count + 1, total + float(number))
         return found
@@ -82,12 +86,13 @@ async def plant(bootstrap, unique, tmp_path: Path) -> AsyncIterator[Plant]:
     port = runner.addresses[0][1]
     origin = f"http://127.0.0.1:{port}"
     keys = tmp_path / "keys.yaml"
-    entry = {"id": "shop-web", "hash": key.hash, "tenant": "shop", "prefix": "shop-", "origins": [origin]}
-    keys.write_text(json.dumps({"keys": [entry]}), encoding="utf-8")
+    hashes = re.findall(r"\b[0-9a-f]{64}\b", KEYS.text)
+    keys.write_text(KEYS.filled({hashes[0]: key.hash, "https://shop.example": origin}), encoding="utf-8")
     async with running(settings(topic=topics[0], logs_topic=topics[1], keys_path=keys), bootstrap) as gateway:
         await ready(gateway)
         await until(lambda: not gateway.logs.away)
-        text["page"] = PAGE.format(gateway=gateway.url, key=key.text)
+        snippet = SNIPPET.filled({"https://gateway.example": gateway.url, "tck_shop-web_…": key.text})
+        text["page"] = f"<!doctype html><title>shop</title>\n{snippet}<h1>cart</h1>"
         yield Plant(gateway, bootstrap, topics, origin + "/cart/index.html?person=s3cret")
     await runner.cleanup()
 
