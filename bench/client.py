@@ -1,6 +1,6 @@
 """Client: what the client costs its host, beside other clients in the same run.
 
-What: a recording call with bound labels, the import, bytes a measurement on the wire, and measurements a second from the
+What: a recording call with bound labels, the import, bytes a measurement on the wire (at a service's pace: `wire`), and measurements a second from the
 call to the promise of the spool. Why beside others: on a busy machine a nanosecond is not one; the ratio is. Peers run in
 their own environment, each call in a process of its own, interleaved with ours. It refuses to time calls that recorded
 nothing, and a spool that did not give everything back.
@@ -23,6 +23,7 @@ import cramjam
 from tocsin import Client, Full, MemoryTransport, OnResult
 from tocsin.wire import body
 
+from bench import wire
 from bench.outcome import WrongOutcome
 from bench.results import PEERS_PYTHON, Figure
 
@@ -162,7 +163,10 @@ def figures(directory: pathlib.Path, runs: int, say: Say) -> list[Figure]:
             )
         rates.append(spool_rate(directory))
         say(f"client: {rates[-1][0]:,.0f} measurements/s into the spool, {rates[-1][1]:.2f} us of processor time each")
-    return drawn(timed, imports, wire_bytes(), rates)
+    paced = wire.figures()
+    for figure in paced:
+        say(f"client: {figure.name}: {figure.value:.2f} bytes; {figure.baseline}")
+    return [*drawn(timed, imports, wire_bytes(), rates), *paced]
 
 
 def drawn(
@@ -188,7 +192,7 @@ def drawn(
 
     timing = told(lambda library: column(library, "timing_ns"), "ns")
     counting = told(lambda library: column(library, "counter_ns"), "ns")
-    size = f"column batches, gzip as to a gateway; lz4 as to Kafka {wire['lz4']:.1f}, plain {wire['plain']:.1f}"
+    size = f"full batches out of a tight loop, gzip as to a gateway; lz4 as to Kafka {wire['lz4']:.1f}, plain {wire['plain']:.1f}"
     cpu = statistics.median(busy for _, busy, _ in rates)
     spool = (
         f"from the call to the promise, {SPOOL_MEASUREMENTS:,} measurements in {rates[-1][2]} syncs, {cpu:.2f} us of "
