@@ -191,26 +191,40 @@ def test_what_was_held_back_counts_where_it_belongs_and_what_is_too_old_is_kept(
     fleet.settle()
 
 
-def test_a_vehicle_that_is_offline_is_unmeasured_and_the_others_are_not(fleet: Fleet, adapters: Workers) -> None:
-    silent, source = VINS[3], NAMING.source(VINS[3])
-    fleet.link(silent, now_ms(), "DISCONNECTED", "c1")
+def test_a_vehicle_that_is_offline_is_unmeasured_and_the_record_of_it_tells_it_from_one_that_fell_silent(
+    fleet: Fleet, adapters: Workers
+) -> None:
+    """Silence makes a vehicle unmeasured, never bad; its disconnect is what `vehicle.online` says, at its own time."""
+    gone, lost = VINS[3], VINS[4]
+    silent = {NAMING.source(gone), NAMING.source(lost)}
 
-    def states() -> dict[str, str]:
+    def states(*driving: str) -> dict[str, SloStatus]:
+        for vin in driving:
+            fleet.drive(vin, now_ms())
+        fleet.flush()
         fleet.plant.tap.poll()
         known = (entry.record for entry in fleet.plant.tap.of(topics.SLO_STATUS))
-        return {s.labels["vehicle"]: s.state for s in known if isinstance(s, SloStatus) and s.slo == "fleet-battery"}
+        return {s.labels["vehicle"]: s for s in known if isinstance(s, SloStatus) and s.slo == "fleet-battery"}
 
-    def others_go_on() -> bool:
-        for vin in VINS:
-            if vin != silent:
-                fleet.drive(vin, now_ms())
-        fleet.flush()
-        return states().get(source) == "unmeasured"
+    def all_measured() -> bool:
+        found = states(*VINS)
+        return len(found) == len(VINS) and {one.state for one in found.values()} == {"healthy"}
 
-    fleet.plant.until("a vehicle that is unmeasured", others_go_on, 60)
-    assert set(states().values()) == {"healthy", "unmeasured"}
-    assert states()[NAMING.source(VINS[0])] == "healthy"
+    def both_unmeasured() -> dict[str, SloStatus] | None:
+        found = states(*(vin for vin in VINS if vin not in {gone, lost}))
+        return found if all(found[source].state == "unmeasured" for source in silent) else None
+
+    if ADAPTER not in adapters.names:
+        adapters.start(ADAPTER)
+    fleet.plant.until("vehicles that are measured", all_measured)
+    at = now_ms() + 10  # after its last true-up
+    fleet.link(gone, at, "DISCONNECTED", "c1")
+    found = fleet.plant.until("vehicles that are unmeasured", both_unmeasured)
+    assert {one.state for source, one in found.items() if source not in silent} == {"healthy"}
+    assert all(found[source].good == found[source].total > 0 for source in silent), "unmeasured is not bad"
     fleet.settle()
+    assert fleet.online(gone) == (at, 0.0)
+    assert fleet.online(lost)[1] == 1.0, "nobody said that it is offline"
 
 
 def test_nobody_finds_a_vin_in_what_was_made_of_it(fleet: Fleet, adapters: Workers) -> None:

@@ -146,8 +146,7 @@ class Fleet:
 
     def in_telemetry(self) -> tuple[dict[Key, tuple[int, float]], int]:
         """What the adapters sent, each record once by its identity as the aggregate takes it; how many were repeats."""
-        read = read_all(self.plant.bootstrap, topics.TELEMETRY, PARTITIONS)
-        values = [value for found in read.values() for _, value in found if value is not None]
+        values = self._sent()
         out: dict[Key, tuple[int, float]] = {}
         for one in measurements(values):
             labels = tuple(sorted(pair for pair in one.labels.items() if pair[0] in TOLD))
@@ -155,6 +154,15 @@ class Fleet:
             count, total = out.get(key, (0, 0.0))
             out[key] = (count + 1, total + one.value)
         return out, len(values) - len(set(values))
+
+    def online(self, vin: str) -> tuple[int, float]:
+        """(time, value) of the newest `vehicle.online` that the adapters sent of a vehicle."""
+        mine = (one for one in measurements(self._sent()) if one.labels.get("vehicle") == NAMING.source(vin))
+        return max((one.time_ms, one.value) for one in mine if one.metric == "vehicle.online")
+
+    def _sent(self) -> list[bytes]:
+        read = read_all(self.plant.bootstrap, topics.TELEMETRY, PARTITIONS)
+        return [value for found in read.values() for _, value in found if value is not None]
 
     def in_logs(self) -> collections.Counter[Told]:
         """The events that `tocsin logs` shows."""
