@@ -84,7 +84,7 @@ def play(order: Order) -> Report:
     seconds = round(time.monotonic() - begun, 1)
     report = Report(
         order.seed, order.long, seconds, joined(blamed(results, end.differences)), end.seen, end.figures, end.wrong,
-        NOT_DONE | dict.fromkeys(set(left) - {one.row for one in results}, "the time was over"),
+        NOT_DONE | dict.fromkeys(set(left) - {one.row for one in results}, "the time was over"), not order.only,
     )  # fmt: skip
     print(report.table(), flush=True)
     say(" ".join(f"{name}={value}" for name, value in report.checks.items()))

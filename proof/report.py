@@ -1,7 +1,7 @@
 """Report: what each row cost, as JSON, as a table, and as an exit code.
 
 What: `Result` of a row, `Report` of a run, kept in bench/results/chaos.json by form and seed. Why: the promise is a
-number. It refuses to pass a run in which a control was not seen, or a row was not done.
+number. It refuses to pass a run in which a control was not seen, a row was not done, or a whole long run was not long.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from typing import Any
 from bench.results import machine
 from local.kafka import KAFKA_VERSION
 from proof.controls import Control
+from proof.faults import NOT_DONE
 
 HEAD = (
     "row", "what", "faults", "events", "lost", "doubled", "missed", "false", "twice", "recovery p50 / p95 / max s",
     "page p99 s",
 )  # fmt: skip
 MARKS = "<!-- {}: begin -->", "<!-- {}: end -->"
+LONG_LEAST = {"worker_kills": 300, "measurements": 3_000_000}  # of a whole run of the long form
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 
@@ -102,7 +104,7 @@ def joined(results: Sequence[Result]) -> list[Result]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Report:
-    """A run."""
+    """A run. `not_done`: rows that were not played, with the reason; `whole`: no rows were chosen, its form asks for all."""
 
     seed: int
     long: bool
@@ -112,16 +114,32 @@ class Report:
     checks: dict[str, object]  # of the whole run: the foreign reader, revisions, the journal
     wrong: Sequence[str]
     not_done: dict[str, str]
+    whole: bool = True
 
     @property
     def good(self) -> bool:
-        """Whether everything held, and every control was seen."""
-        return not self.wrong and all(one.good for one in self.results) and all(one.passed for one in self.controls)
+        """Whether everything was done, everything held, and every control was seen."""
+        return not self.why()
+
+    def undone(self) -> list[str]:
+        """What the run should have done and did not, in words: nothing found in a run that tried nothing is no promise."""
+        found = [] if self.results else ["no row was played"]
+        found += [
+            f"row {row} was not played: {reason}"
+            for row, reason in sorted(self.not_done.items())
+            if NOT_DONE.get(row) != reason
+        ]
+        for name, least in LONG_LEAST.items() if self.long and self.whole else ():
+            done = self.checks.get(name, 0)
+            if not isinstance(done, int) or done < least:
+                found.append(f"{name}: {done}, where a whole long run has {least} at least")
+        return found
 
     def why(self) -> list[str]:
         """What did not hold, in words."""
         rows = [f"row {one.row}: {list(one.wrong) or one.cells()}" for one in self.results if not one.good]
-        return [*self.wrong, *rows, *(f"control not seen: {one.name}" for one in self.controls if not one.passed)]
+        unseen = [f"control not seen: {one.name}" for one in self.controls if not one.passed]
+        return [*self.undone(), *self.wrong, *rows, *unseen]
 
     def json(self) -> dict[str, Any]:
         """The whole of it."""
@@ -129,6 +147,7 @@ class Report:
         facts = {name: value for name, value in machine().items() if name != "peers"}
         return dataclasses.asdict(self) | {
             "good": self.good,
+            "why": self.why(),
             "measured": dt.datetime.now(dt.UTC).date().isoformat(),
             "machine": facts | {"broker": f"Apache Kafka {KAFKA_VERSION}, three nodes, embedded"},
             "results": [one.json() for one in self.results],
@@ -166,10 +185,11 @@ def said(form: str, run: Mapping[str, Any]) -> str:
     """One line about a run."""
     checks, of = run["checks"], run["machine"]
     gateway = f", {checks['gateway_kills']} of the gateway" if "gateway_kills" in checks else ""
+    verdict = "everything held" if run["good"] else "; ".join(["IT DID NOT HOLD", *run.get("why", ())])
     return (
         f"Seed {run['seed']}, {form} form, {run['measured']}, {run['seconds']:,.0f} s, "
         f"{checks['measurements']:,} measurements, {checks['worker_kills']} kills of workers and "
-        f"{checks['broker_kills']} of brokers{gateway}: {'everything held' if run['good'] else 'IT DID NOT HOLD'}. "
+        f"{checks['broker_kills']} of brokers{gateway}: {verdict}. "
         f"{of['cores']} cores, {of['broker']}, Python {of['python']}."
     )
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from proof.controls import Control
-from proof.report import Report, Result, into, joined, quantile
+from proof.faults import NOT_DONE
+from proof.report import LONG_LEAST, Report, Result, into, joined, quantile
 
 ROW = Result("1", "kill", 7, 0, 3, 1_000, 0, 0, 0, 0, 0, (1.0, 2.0, 3.0), (0.5,))
 CHECKS: dict[str, object] = {"measurements": 1_000, "worker_kills": 3, "broker_kills": 1}
@@ -36,6 +37,31 @@ def test_a_control_that_was_not_seen_fails_the_run() -> None:
 def test_anything_else_that_is_wrong_fails_the_run() -> None:
     assert not dataclasses.replace(REPORT, wrong=("revisions",)).good
     assert not dataclasses.replace(REPORT, results=(dataclasses.replace(ROW, wrong=("x",)),)).good
+
+
+def test_a_row_that_was_not_played_fails_the_run_unless_nobody_plays_it() -> None:
+    assert dataclasses.replace(REPORT, not_done=NOT_DONE).good
+    late = dataclasses.replace(REPORT, not_done=NOT_DONE | {"17": "the time was over"})
+    assert not late.good
+    assert late.why() == ["row 17 was not played: the time was over"]
+    assert not dataclasses.replace(REPORT, not_done={next(iter(NOT_DONE)): "the time was over"}).good
+
+
+def test_a_run_that_played_nothing_is_not_good() -> None:
+    nothing = dataclasses.replace(REPORT, results=())
+    assert not nothing.good
+    assert nothing.why() == ["no row was played"]
+
+
+def test_a_whole_long_run_has_its_kills_and_its_measurements() -> None:
+    enough = dataclasses.replace(REPORT, long=True, checks=CHECKS | LONG_LEAST)
+    assert enough.good
+    for name, least in LONG_LEAST.items():
+        fewer = dataclasses.replace(enough, checks={**enough.checks, name: least - 1})
+        assert fewer.why() == [f"{name}: {least - 1}, where a whole long run has {least} at least"]
+        assert dataclasses.replace(fewer, whole=False).good  # some rows only: nobody asked for more
+        assert dataclasses.replace(fewer, long=False).good
+        assert not dataclasses.replace(enough, checks={k: v for k, v in enough.checks.items() if k != name}).good
 
 
 def test_what_was_wrong_is_said() -> None:
@@ -75,14 +101,14 @@ def test_the_tables_are_put_between_the_marks(tmp_path: Path) -> None:
     page.write_text("before\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nafter\n")
     REPORT.write(path)
     dataclasses.replace(REPORT, seed=10, wrong=("x",)).write(path)
-    dataclasses.replace(REPORT, long=True, checks=CHECKS | {"gateway_kills": 2}).write(path)
+    dataclasses.replace(REPORT, long=True, checks=CHECKS | LONG_LEAST | {"gateway_kills": 2}).write(path)
     into(page, path)
     text = page.read_text()
     assert text.startswith("before\n<!-- chaos: begin -->\n* Seed 7, short form, ")
     assert "60 s, 1,000 measurements, 3 kills of workers and 1 of brokers: everything held." in text
-    assert text.count("IT DID NOT HOLD") == 1
+    assert text.count("of brokers: IT DID NOT HOLD; x. ") == 1
     assert "* Seed 7, long form" in text
-    assert "3 kills of workers and 1 of brokers, 2 of the gateway: everything held." in text
+    assert "300 kills of workers and 1 of brokers, 2 of the gateway: everything held." in text
     assert text.endswith("| dropped | 1 | 0 | seen |\n<!-- chaos: end -->\nafter\n")
     assert text.count("| 1 | kill |") == 2
     assert "old" not in text
