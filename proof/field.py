@@ -21,6 +21,7 @@ import psutil
 
 from bench.rig import Metrics
 from cli import ask
+from demo import windows
 from demo.audit import Verdict, compare
 from demo.ideal import Life
 from demo.ledger import Cells
@@ -180,6 +181,15 @@ class Field:
         """Ledger against rollups, the late and the dead."""
         audit = self.watch.audit
         return compare(self.load.truth(), self.found(), judged(audit.late()), len(audit.dead_letters))
+
+    def longer(self) -> dict[int, Verdict]:
+        """The same of each longer window that is over, by its length in ms."""
+        truth, audit = self.load.truth(), self.watch.audit
+        late, over_ms = judged(audit.late()), max((start_ms for _, start_ms in truth), default=0)
+        found = {window_ms: judged(audit.found(window_ms)) for window_ms in windows.LENGTHS_MS}
+        return {
+            window_ms: windows.compare(truth, cells, late, window_ms, over_ms) for window_ms, cells in found.items()
+        }
 
     def flood(self) -> tuple[int, int]:
         """Of the flood of series: measurements found, and in how many series."""

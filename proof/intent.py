@@ -33,6 +33,8 @@ FLUSH_S = 0.1
 SETTLE_S = 60.0
 SOURCES = 2  # of the steady load, for each partition; and one more behind the gateway
 CATCH_UP_S = 0.5  # at most, until what lay in a spool is sent
+STRAGGLERS = 50  # one of so many tells of a moment that is over: its ten seconds are closed, some of its minutes too
+STRAGGLES_MS = (10_000, 25_000)  # by so much; with the longest outage it stays within the late horizon
 
 Key = tuple[str, str, int]
 
@@ -136,8 +138,8 @@ def sources_on(partition: int, partitions: int, name: str, count: int) -> list[s
 
 
 class Load:
-    """Requests of a few services at a steady rate, all good, the same number of sources for each partition, some of them
-    over HTTP; and bursts of bad ones on request, whose outcomes are kept: pages are expected of them, and of nobody else.
+    """Requests of a few services at a steady rate, all good, some of them told late, the same number of sources for each
+    partition, some of them over HTTP; and bursts of bad ones on request, whose outcomes are kept: pages are expected of them, and of nobody else.
     `gateway`: its URL."""
 
     def __init__(self, bootstrap: str, journal: Path, seed: int, rate: int, partitions: int, gateway: str) -> None:
@@ -255,7 +257,8 @@ class Load:
         for _ in range(count):
             client = self._random.choice(self._steady)
             value = float(self._random.randrange(1, 1000))
-            client.outcome(METRIC).observe(good=True, value=value, time_ms=now_ms)
+            behind_ms = 0 if self._random.randrange(STRAGGLERS) else self._random.randint(*STRAGGLES_MS)
+            client.outcome(METRIC).observe(good=True, value=value, time_ms=now_ms - behind_ms)
         for client in tuple(self.ailing):
             client.outcome(METRIC).observe(good=False, value=1.0, time_ms=now_ms)
 

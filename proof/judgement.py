@@ -16,12 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from demo.audit import Difference
 from demo.pages import Page
-from proof import controls, intent, oracle, pages, stock_faust
+from proof import controls, falsified, intent, oracle, pages, stock_faust
 from proof.field import Field, NotInTime, judged
 from streams import topics
 
 SHOWN = 5
-LAST_MAX_S, ENDS_MAX_S = 40.0, 20.0
+LAST_MAX_S, LONGER_MAX_S, ENDS_MAX_S = 40.0, 10.0, 20.0
 BESIDE = 2  # checks at once, beside the watch
 
 
@@ -39,6 +39,15 @@ def page_checks(field: Field) -> tuple[list[str], dict[str, object]]:
         wrong.append(f"{field.repeated()} pages too many")
     more, figures = pages.judge(field.requests(), field.notes, field.lives())
     return wrong + more[:SHOWN], figures
+
+
+def window_checks(field: Field) -> tuple[list[str], dict[str, object]]:
+    """I1 to I3 of a minute, five minutes and an hour; and how many of them, a series each, there were to judge."""
+    wrong, figures = list[str](), dict[str, object]()
+    for window_ms, verdict in field.longer().items():
+        figures[f"windows_of_{window_ms // 1000}_s"] = len(judged(field.watch.audit.found(window_ms)))
+        wrong += [f"a window of {window_ms // 1000} s: {one}" for one in verdict.differences[:SHOWN]]
+    return wrong, figures
 
 
 def long_controls(field: Field, seed: int) -> list[controls.Control]:
@@ -80,9 +89,12 @@ def last_checks(field: Field, seed: int, told: Callable[[str], None]) -> End:
         first = beside.submit(controls.commit_first, field.cluster.bootstrap)
         with contextlib.suppress(NotInTime):
             field.until("every measurement", lambda: field.verdict().exact, LAST_MAX_S)
+            field.until("every longer window", lambda: all(one.exact for one in field.longer().values()), LONGER_MAX_S)
         end = End(field.verdict().differences, [], {}, field.unaccounted())
         wrong, end.figures = page_checks(field)
         end.wrong += wrong
+        wrong, figures = window_checks(field)
+        end.wrong, end.figures = end.wrong + wrong, end.figures | figures
         told("controls")
         values, commit_first = raw.result(), first.result()
         told("what went on beside is done: the raw topic read, the control that commits first")
@@ -129,4 +141,4 @@ def books_checks(field: Field, seed: int, values: Sequence[bytes], end: End) -> 
         "memory_of_this_process_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10, **field.worst,
     }  # fmt: skip
     late = judged(field.watch.audit.late())
-    return [*controls.in_books(truth, field.found(), late, seed), controls.without_dedupe(truth, values, judged)]
+    return [*falsified.in_books(truth, field.found(), late, seed), falsified.without_dedupe(truth, values, judged)]
