@@ -85,6 +85,7 @@ class Field:
         self.ends: list[tuple[str, int]] = []  # workers that ended without being killed from here: (name, exit code)
         self.deadlines = LONG if long else SHORT
         self.flooded = 0
+        self.late_on_purpose = 0  # see `late`
         self.answers_lost = 0  # of the gateway, after Kafka had acknowledged
         self.worst: dict[str, float] = {}  # figures of rows, the largest of each
         self.notes = Notes()
@@ -190,6 +191,12 @@ class Field:
         return {
             window_ms: windows.compare(truth, cells, late, window_ms, over_ms) for window_ms, cells in found.items()
         }
+
+    def late(self) -> int:
+        """Measurements of the ledger that the platform put aside as too late, so far. A row that sends some beyond the late
+        horizon on purpose, each record with nothing else in it, adds how many to `late_on_purpose`; at the end of a run
+        there must be exactly so many: one more is a loss by another name, one fewer was not put aside."""
+        return sum(cell.count for cell in judged(self.watch.audit.late()).values())
 
     def flood(self) -> tuple[int, int]:
         """Of the flood of series: measurements found, and in how many series."""

@@ -105,6 +105,13 @@ def last_checks(field: Field, seed: int, told: Callable[[str], None]) -> End:
     return end
 
 
+def late_checks(late: int, on_purpose: int) -> list[str]:
+    """What was put aside as too late is accounted for, and would hide a loss: nothing but what was sent so on purpose."""
+    if late == on_purpose:
+        return []
+    return [f"{late} measurements were put aside as too late, and {on_purpose} were sent so on purpose"]
+
+
 def books_checks(field: Field, seed: int, values: Sequence[bytes], end: End) -> list[controls.Control]:
     """Ledger, raw topic, rollups and journal against each other; the controls in the books."""
     truth = field.load.truth()
@@ -137,8 +144,10 @@ def books_checks(field: Field, seed: int, values: Sequence[bytes], end: End) -> 
         "batches_intended": len(books.intended), "batches_unknown": len(books.unknown),
         "worker_kills": field.kills, "broker_kills": field.cluster.kills, "gateway_kills": len(field.gate.died),
         "ends_by_themselves": len(field.ends) - crashes, "measurements": field.load.acknowledged,
+        "late": field.late(), "late_on_purpose": field.late_on_purpose,
         "never_sent_as_buffers_were_full": field.load.given_up, "batches_twice_by_the_gateway": again,
         "memory_of_this_process_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10, **field.worst,
     }  # fmt: skip
+    end.wrong += late_checks(field.late(), field.late_on_purpose)
     late = judged(field.watch.audit.late())
     return [*falsified.in_books(truth, field.found(), late, seed), falsified.without_dedupe(truth, values, judged)]

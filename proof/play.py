@@ -103,7 +103,7 @@ def play(order: Order) -> Report:
 def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
     """Storm, heal, and wait until work goes on and the page is there. What was lost is judged at the end, by window."""
     nemesis, wrong, begun_ms = Nemesis(field, seed), [], time.time_ns() // 1_000_000
-    sent, known_false, repeated = field.load.acknowledged, field.unasked(), field.repeated()
+    sent, late, known_false, repeated = field.load.acknowledged, field.late(), field.unasked(), field.repeated()
     failing = field.load.failing_gated(service) if row.gated else field.load.failing(service)
     if row.pages:
         known = field.known(service)
@@ -141,6 +141,7 @@ def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
         row.number, row.name, seed, begun_ms, nemesis.injected, field.load.acknowledged - sent, 0, 0,
         sum(not came(page) for page in mine), len(field.unasked(known_false)), field.repeated() - repeated,
         nemesis.recovered_s, [page.overhead_seconds for page in mine if page.overhead_seconds is not None], wrong,
+        field.late() - late,
     )  # fmt: skip
 
 

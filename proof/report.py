@@ -19,9 +19,11 @@ from proof.controls import Control
 from proof.faults import NOT_DONE
 
 HEAD = (
-    "row", "what", "faults", "events", "lost", "doubled", "missed", "false", "twice", "recovery p50 / p95 / max s",
+    "row", "what", "faults", "events", "lost", "doubled", "late", "missed", "false", "twice", "recovery p50 / p95 / max s",
     "page p99 s",
 )  # fmt: skip
+FIGURES = ("lost", "doubled", "late", "missed", "false_pages", "repeated_pages")
+NOT_MEASURED = "not measured"  # what an older run does not tell
 MARKS = "<!-- {}: begin -->", "<!-- {}: end -->"
 LONG_LEAST = {"worker_kills": 300, "measurements": 3_000_000}  # of a whole run of the long form
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
@@ -41,7 +43,8 @@ def quantiles(values: Sequence[float]) -> dict[str, float | None]:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Result:
     """A row. `recovered_s`: of each kill and partition, from the kill until something sent after it came out; `pages_s`:
-    of each page, from when it could be known. `wrong`: anything else that must not be, in words."""
+    of each page, from when it could be known. `late`: measurements that were found too late while it lasted. `wrong`:
+    anything else that must not be, in words."""
 
     row: str
     name: str
@@ -57,6 +60,7 @@ class Result:
     recovered_s: Sequence[float]
     pages_s: Sequence[float]
     wrong: Sequence[str] = ()
+    late: int = 0
 
     @property
     def good(self) -> bool:
@@ -79,7 +83,7 @@ def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     recovery = "-" if back["max"] is None else f"{back['p50']} / {back['p95']} / {back['max']}"
     return (
         row["row"], row["name"], f"{row['faults']:,}", f"{row['events']:,}",
-        *(str(row[name]) for name in ("lost", "doubled", "missed", "false_pages", "repeated_pages")),
+        *(str(row.get(name, NOT_MEASURED)) for name in FIGURES),
         recovery, "-" if page is None else str(page),
     )  # fmt: skip
 
@@ -97,7 +101,7 @@ def joined(results: Sequence[Result]) -> list[Result]:
             doubled=before.doubled + one.doubled, missed=before.missed + one.missed,
             false_pages=before.false_pages + one.false_pages, repeated_pages=before.repeated_pages + one.repeated_pages,
             recovered_s=[*before.recovered_s, *one.recovered_s], pages_s=[*before.pages_s, *one.pages_s],
-            wrong=[*before.wrong, *one.wrong],
+            wrong=[*before.wrong, *one.wrong], late=before.late + one.late,
         )  # fmt: skip
     return list(found.values())
 
@@ -184,14 +188,19 @@ def controls_table(run: Mapping[str, Any]) -> str:
 def said(form: str, run: Mapping[str, Any]) -> str:
     """One line about a run."""
     checks, of = run["checks"], run["machine"]
-    gateway = f", {checks['gateway_kills']} of the gateway" if "gateway_kills" in checks else ""
     verdict = "everything held" if run["good"] else "; ".join(["IT DID NOT HOLD", *run.get("why", ())])
+    late = told(checks, "late") + (f", {checks['late_on_purpose']:,} on purpose" if "late_on_purpose" in checks else "")
     return (
-        f"Seed {run['seed']}, {form} form, {run['measured']}, {run['seconds']:,.0f} s, "
-        f"{checks['measurements']:,} measurements, {checks['worker_kills']} kills of workers and "
-        f"{checks['broker_kills']} of brokers{gateway}: {verdict}. "
-        f"{of['cores']} cores, {of['broker']}, Python {of['python']}."
+        f"Seed {run['seed']}, {form} form, {run['measured']}, {run['seconds']:,.0f} s, {told(checks, 'measurements')} "
+        f"measurements (too late: {late}); kills of workers: "
+        f"{told(checks, 'worker_kills')}, of brokers: {told(checks, 'broker_kills')}, of the gateway: "
+        f"{told(checks, 'gateway_kills')}: {verdict}. {of['cores']} cores, {of['broker']}, Python {of['python']}."
     )
+
+
+def told(checks: Mapping[str, Any], name: str) -> str:
+    """A figure of a whole run."""
+    return f"{checks[name]:,}" if name in checks else NOT_MEASURED
 
 
 def into(page: Path, results: Path, name: str = "chaos") -> None:
