@@ -16,13 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from demo.audit import Difference
 from demo.pages import Page
-from proof import controls, falsified, intent, oracle, pages, stock_faust
-from proof.field import Field, NotInTime, judged
+from proof import controls, falsified, intent, oracle, pages, replay, stock_faust
+from proof.field import PARTITIONS, SLOS, Field, NotInTime, judged
 from streams import topics
 
 SHOWN = 5
 LAST_MAX_S, LONGER_MAX_S, ENDS_MAX_S = 40.0, 10.0, 20.0
-BESIDE = 2  # checks at once, beside the watch
+BESIDE = 3  # checks at once, beside the watch
 
 
 def came(page: Page) -> bool:
@@ -87,6 +87,7 @@ def last_checks(field: Field, seed: int, told: Callable[[str], None]) -> End:
         once_more(field)
         raw = beside.submit(oracle.foreign, field.cluster.bootstrap, topics.TELEMETRY)
         first = beside.submit(controls.commit_first, field.cluster.bootstrap)
+        again = beside.submit(replay.check, field.cluster.bootstrap, PARTITIONS, SLOS)
         with contextlib.suppress(NotInTime):
             field.until("every measurement", lambda: field.verdict().exact, LAST_MAX_S)
             field.until("every longer window", lambda: all(one.exact for one in field.longer().values()), LONGER_MAX_S)
@@ -96,8 +97,13 @@ def last_checks(field: Field, seed: int, told: Callable[[str], None]) -> End:
         wrong, figures = window_checks(field)
         end.wrong, end.figures = end.wrong + wrong, end.figures | figures
         told("controls")
-        values, commit_first = raw.result(), first.result()
-        told("what went on beside is done: the raw topic read, the control that commits first")
+        values, commit_first, (wrong, end.figures["transitions_replayed"]) = (
+            raw.result(),
+            first.result(),
+            again.result(),
+        )
+        end.wrong += wrong
+        told("what went on beside is done: the raw topic read, the partials replayed, the control that commits first")
         alone = beside.submit(controls.acks_one, field.cluster)  # kills a broker: nothing else reads any more
         end.seen += books_checks(field, seed, values, end)
         end.seen += [commit_first, alone.result()]

@@ -2,10 +2,10 @@
 
 What: the generator's ledger; the raw topic read again by Kafka's own Java consumer; the rollups topic, where every
 revision is judged and not only the last. Why: ledger against raw blames the way in, raw against rollups the processing.
-Invariants as in docs/reliability.md: I1 nothing lost, I2 nothing doubled, I3 nothing invented, I4 bounds while fates are
-unknown, I6 revisions only grow, of ten seconds and of each longer window. It refuses tolerance, and, for books, the product's
-decoders: `demo.wire` and schema files are all. Only alerts, incidents and SLO status are read with them (`schemas.codec`),
-as what a page says of itself and not as truth.
+Invariants as in docs/reliability.md: I1 nothing lost, I2 nothing doubled, I3 nothing invented, I6 revisions only grow, of
+ten seconds and of each longer window. It refuses tolerance, and, for books, the product's decoders: `demo.wire` and schema
+files are all. Only alerts, incidents and SLO status are read with them (`schemas.codec`), as what a page says of itself and
+not as truth.
 """
 
 from __future__ import annotations
@@ -156,18 +156,6 @@ COLUMNS = {
     "pane_ms": "<i8", "revision": "<i4", "flags": "u1", "count": "<i8", "sum_whole": "<i8", "good": "<i8", "total": "<i8",
     "fingerprint": "<u8",
 }  # fmt: skip
-
-
-def bounds(sent: Cells, unknown: Cells, found: Cells) -> list[str]:
-    """I4: while some fates are unknown, each cell holds at least what was acknowledged and at most that and the unknown."""
-    wrong = []
-    for key in sent.keys() | unknown.keys() | found.keys():
-        least = sent[key].count if key in sent else 0
-        most = least + (unknown[key].count if key in unknown else 0)
-        out = found[key].count if key in found else 0
-        if not least <= out <= most:
-            wrong.append(f"{key}: {out} found, {least} to {most} sent")
-    return wrong
 
 
 def unescape(line: bytes) -> bytes:

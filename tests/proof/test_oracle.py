@@ -87,14 +87,6 @@ def test_one_revision_of_a_window_of_any_length_says_one_thing_of_outcomes_and_h
         assert revisions.broken[0].startswith("revision 0 of 60 s from 60000 said ")
 
 
-def test_bounds_hold_while_fates_are_unknown() -> None:
-    key = (SERIES, 10_000)
-    one, two = Cell(1, 1, 1.0, 1.0, 1), Cell(2, 2, 1.0, 1.0, 2)
-    assert oracle.bounds({key: one}, {key: one}, {key: two}) == []
-    assert len(oracle.bounds({key: one}, {}, {key: two})) == 1
-    assert len(oracle.bounds({key: two}, {}, {key: one})) == 1
-
-
 def test_what_kafka_escapes_is_read_back() -> None:
     data = bytes(range(256)) + b"\\x41"
     written = b"".join(bytes([b]) if 32 <= b < 127 and b != 92 else b"\\x%02X" % b for b in data)
