@@ -84,7 +84,7 @@ def said(records: Iterator[Record], step: MergeStep) -> Transitions:
 def outputs(step: MergeStep, chunk: list[Record]) -> Transitions:
     """Its transitions, after some more."""
     step.apply(Records.of(chunk))
-    alerts = [out.value for out in step.drain() if out.topic == topics.ALERTS]
+    alerts = [out.value for out in step.drain() if out.topic == topics.ALERTS and out.value is not None]
     return {name: value for alert in alerts for name, value in transition(alert)}
 
 
