@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from proof.play import CONTROL_ROWS, CONTROLS, PAGE, RESULTS, Order, play
-from proof.report import into
+from proof import tables
+from proof.play import CONTROL_ROWS, Order, play
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m proof", description=__doc__)
@@ -20,8 +20,7 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=0.0, help="begin no row after so many")
     chosen = parser.parse_args()
     if chosen.tables:
-        for path, name in ((RESULTS, "chaos"), (CONTROLS, "controls")):
-            into(PAGE, path, name)
+        tables.write()
         sys.exit(0)
     only = CONTROL_ROWS if chosen.controls else tuple(filter(None, chosen.only.split(",")))
     rate = chosen.rate or (2000 if chosen.long else 500)

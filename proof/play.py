@@ -16,20 +16,17 @@ from pathlib import Path
 
 from demo.audit import Difference
 from demo.ledger import WINDOW_MS
-from demo.workers import ROOT
-from proof import pages
+from proof import pages, tables
 from proof.faults import NOT_DONE, Row, rows
 from proof.field import Field, NotInTime
 from proof.harm import Unexpected
 from proof.intent import burst
 from proof.judgement import SHOWN, came, last_checks, long_controls
 from proof.nemesis import Nemesis
-from proof.report import Report, Result, into, joined
+from proof.report import Report, Result, joined
+from proof.tables import RESULTS
 
-RESULTS = ROOT / "bench" / "results" / "chaos.json"
 CONTROL_ROWS = ("21",)  # records again: without them there is nothing that dedupe could be off for
-CONTROLS = RESULTS.with_name("controls.json")
-PAGE = ROOT / "docs" / "reliability.md"
 GOOD, BAD, RECOVERY = 40, 25, 3_000  # so many good ones later less than 1 % is bad: the burn ends
 PATIENCE_S, LONG_PATIENCE_S = 90.0, 240.0  # for anything that must come
 
@@ -88,11 +85,10 @@ def play(order: Order) -> Report:
     )  # fmt: skip
     print(report.table(), flush=True)
     say(" ".join(f"{name}={value}" for name, value in report.checks.items()))
-    path, name = (CONTROLS, "controls") if order.controls else (RESULTS, "chaos")
     if order.controls or not order.only:
-        report.write(path, order.form)
+        report.write(RESULTS / f"{'controls' if order.controls else 'chaos'}.json", order.form)
     if order.page:
-        into(PAGE, path, name)
+        tables.write()
     if report.good:
         shutil.rmtree(directory, ignore_errors=True)
     else:

@@ -24,7 +24,6 @@ HEAD = (
 )  # fmt: skip
 FIGURES = ("lost", "doubled", "late", "missed", "false_pages", "repeated_pages")
 NOT_MEASURED = "not measured"  # what an older run does not tell
-MARKS = "<!-- {}: begin -->", "<!-- {}: end -->"
 LONG_LEAST = {"worker_kills": 300, "measurements": 3_000_000}  # of a whole run of the long form
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
@@ -183,39 +182,3 @@ def controls_table(run: Mapping[str, Any]) -> str:
     """Wrongs on purpose, and what the oracle said of each."""
     rows = [f"| {one['name']} | {one['lost']:,} | {one['doubled']:,} | {one['said']} |" for one in run["controls"]]
     return "\n".join(["| control | lost | doubled | |", "|---|---|---|---|", *rows])
-
-
-def said(form: str, run: Mapping[str, Any]) -> str:
-    """One line about a run."""
-    checks, of = run["checks"], run["machine"]
-    verdict = "everything held" if run["good"] else "; ".join(["IT DID NOT HOLD", *run.get("why", ())])
-    late = told(checks, "late") + (f", {checks['late_on_purpose']:,} on purpose" if "late_on_purpose" in checks else "")
-    return (
-        f"Seed {run['seed']}, {form} form, {run['measured']}, {run['seconds']:,.0f} s, {told(checks, 'measurements')} "
-        f"measurements (too late: {late}); kills of workers: "
-        f"{told(checks, 'worker_kills')}, of brokers: {told(checks, 'broker_kills')}, of the gateway: "
-        f"{told(checks, 'gateway_kills')}: {verdict}. {of['cores']} cores, {of['broker']}, Python {of['python']}."
-    )
-
-
-def told(checks: Mapping[str, Any], name: str) -> str:
-    """A figure of a whole run."""
-    return f"{checks[name]:,}" if name in checks else NOT_MEASURED
-
-
-def into(page: Path, results: Path, name: str = "chaos") -> None:
-    """Put what the file of results says between the page's marks of that name: of each form a line for each seed, then the tables of the
-    least seed."""
-    known = json.loads(results.read_text(encoding="utf-8"))
-    parts = []
-    for form in ("short", "long"):
-        runs = [run for _, run in sorted(known.get(form, {}).items(), key=lambda item: int(item[0]))]
-        if runs:
-            parts += [*(f"* {said(form, run)}" for run in runs), "", f"Seed {runs[0]['seed']}:", "", table(runs[0]), ""]
-    for _, run in sorted(known.get("controls", {}).items(), key=lambda item: int(item[0])):
-        parts += [f"All controls, seed {run['seed']}, {run['measured']}:", "", controls_table(run), ""]
-    text = page.read_text(encoding="utf-8")
-    begin, end = (mark.format(name) for mark in MARKS)
-    head, _, rest = text.partition(begin)
-    _, _, tail = rest.partition(end)
-    page.write_text(f"{head}{begin}\n" + "\n".join(parts).rstrip() + f"\n{end}{tail}", encoding="utf-8")

@@ -20,6 +20,7 @@ from demo.story import Fault, Story
 from rollups.aggregate import Aggregate
 from rollups.limits import Lateness, Limits
 from rollups.merge import Merge
+from rollups.windows import Window
 from schemas.cells import FLAG_CORRECTION, FLAG_FINAL, Cells
 from schemas.records import MeasureKind, SeriesDefinition, SourceKind
 from schemas.telemetry import TelemetryDecoder
@@ -141,6 +142,17 @@ def test_a_minute_that_says_anything_else_is_found(played: tuple[Ledger, list[li
         audit._found[at] = (as_of, dataclasses.replace(cell, **{name: value}))
         found = windows.compare(truth, audit.found(60_000), {}, 60_000, 0)
         assert [(one.start_ms, one.sent) for one in found.differences] == [(at[2], cell)], name
+
+
+def test_a_minute_that_is_not_corrected_is_found(
+    played: tuple[Ledger, list[list[Record]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, logs = played
+    add = Window.add
+    monkeypatch.setattr(Window, "add", lambda self, *rows: None if self.final else add(self, *rows))
+    audit, truth = aggregated(logs, without_late=False), ledger.snapshot()
+    assert audit.compare(truth).exact
+    assert windows.compare(truth, audit.found(60_000), {}, 60_000, 0).lost > 0
 
 
 def test_a_minute_that_does_not_come_is_lost_once_it_is_over() -> None:

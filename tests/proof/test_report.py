@@ -10,8 +10,7 @@ import pytest
 
 from proof.controls import Control
 from proof.faults import NOT_DONE
-from proof.play import CONTROLS, PAGE, RESULTS
-from proof.report import LONG_LEAST, Report, Result, into, joined, quantile
+from proof.report import LONG_LEAST, Report, Result, joined, quantile
 
 ROW = Result("1", "kill", 7, 0, 3, 1_000, 0, 0, 0, 0, 0, (1.0, 2.0, 3.0), (0.5,))
 CHECKS: dict[str, object] = {"measurements": 1_000, "worker_kills": 3, "broker_kills": 1}
@@ -96,59 +95,3 @@ def test_the_file_has_quantiles_and_keeps_other_forms_and_seeds(tmp_path: Path) 
     assert run["all"]["events"] == 1_000
     assert "three nodes" in run["machine"]["broker"]
     assert quantile([], 0.5) is None
-
-
-def test_the_tables_are_put_between_the_marks(tmp_path: Path) -> None:
-    page, path = tmp_path / "page.md", tmp_path / "chaos.json"
-    page.write_text("before\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nafter\n")
-    REPORT.write(path)
-    dataclasses.replace(REPORT, seed=10, wrong=("x",)).write(path)
-    dataclasses.replace(REPORT, long=True, checks=CHECKS | LONG_LEAST | MORE).write(path)
-    into(page, path)
-    text = page.read_text()
-    assert text.startswith("before\n<!-- chaos: begin -->\n* Seed 7, short form, ")
-    assert "60 s, 1,000 measurements (too late: not measured); kills of workers: 3" in text
-    assert "of brokers: 1, of the gateway: not measured: everything held." in text
-    assert text.count("of the gateway: not measured: IT DID NOT HOLD; x. ") == 1
-    assert "* Seed 7, long form" in text
-    assert "3,000,000 measurements (too late: 1,500, 1,500 on purpose); kills of workers: 300, of brokers: 1" in text
-    assert "of the gateway: 2: everything held." in text
-    assert text.endswith("| dropped | 1 | 0 | seen |\n<!-- chaos: end -->\nafter\n")
-    assert text.count("| 1 | kill |") == 2
-    assert "old" not in text
-
-
-def test_the_page_in_the_tree_is_that_of_the_results(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
-    for path, name in ((RESULTS, "chaos"), (CONTROLS, "controls")):
-        into(page, path, name)
-    assert page.read_text(encoding="utf-8") == PAGE.read_text(encoding="utf-8"), "run `python -m proof --tables`"
-
-
-def test_what_an_older_run_does_not_tell_is_not_measured_and_never_none(tmp_path: Path) -> None:
-    page, path = tmp_path / "page.md", tmp_path / "chaos.json"
-    page.write_text("<!-- chaos: begin -->\n<!-- chaos: end -->\n")
-    older = REPORT.json()
-    del older["why"], older["whole"], older["results"][0]["late"], older["all"]["late"]
-    path.write_text(json.dumps({"long": {"7": older}}))
-    into(page, path)
-    assert page.read_text().count("| 0 | 0 | not measured | 0 | 0 | 0 |") == 2
-
-
-def test_controls_alone_have_a_place_of_their_own(tmp_path: Path) -> None:
-    page, path = tmp_path / "page.md", tmp_path / "controls.json"
-    page.write_text(
-        "<!-- chaos: begin -->\nkept\n<!-- chaos: end -->\n<!-- controls: begin -->\n<!-- controls: end -->\n"
-    )
-    measured = Control("stock Faust", 0, 0, must=False)
-    report = dataclasses.replace(REPORT, controls=(Control("dropped", 1_000, 0), measured))
-    assert report.good
-    report.write(path, "controls")
-    into(page, path, "controls")
-    text = page.read_text()
-    assert text.startswith(
-        "<!-- chaos: begin -->\nkept\n<!-- chaos: end -->\n<!-- controls: begin -->\nAll controls, seed 7"
-    )
-    assert "| dropped | 1,000 | 0 | seen |\n| stock Faust | 0 | 0 | exact in this run |\n" in text
-    assert "| 1 | kill |" not in text

@@ -226,7 +226,7 @@ def test_rows_that_the_merge_loses_show_in_it() -> None:
         assert "unaccounted in merge" in findings([])
 
 
-def test_a_correction_that_its_minute_never_hears_of_is_seen() -> None:
+def test_a_minute_that_never_hears_of_its_panes_is_seen() -> None:
     with mock.patch.object(Coarse, "feed", return_value=None):
         found = findings([])
     assert "cells of 60000 ms" in found
