@@ -23,7 +23,7 @@ from bench.rig import Metrics
 from cli import ask
 from demo import windows
 from demo.audit import Verdict, compare
-from demo.ideal import Life
+from demo.ideal import Expected, Life
 from demo.ledger import Cells
 from demo.objectives import read as objectives
 from demo.pager import Pager, stand_ins
@@ -36,7 +36,7 @@ from proof.faults import STAGES, WORKERS
 from proof.gate import LONG, SHORT, Gate
 from proof.intent import Load
 from proof.oracle import Watch
-from proof.pages import FALLBACK, FALLBACK_AFTER_S, Notes, Request, incidents, of_pager, of_webhook
+from proof.pages import FALLBACK, FALLBACK_AFTER_S, Notes, Request, incidents, of_pager, of_webhook, repeated
 from proof.payloads import APART, FLOOD
 from proof.probes import Probes
 from proof.registry import Registry
@@ -213,16 +213,19 @@ class Field:
         self.watch.follow(group)
         return lambda count: self.watch.counted(group) >= count
 
-    def pages(self, services: Collection[str] | None = None) -> tuple[list[Page], list[str]]:
-        """Each page that the mathematics asks for (of those services; of all by default) with what became of it, and keys
-        of those at the pager that nothing asked for (only of all)."""
+    def expected(self, services: Collection[str] | None = None) -> list[Expected]:
+        """Each page that the mathematics asks for, of those services; of all by default."""
         outcomes = {
             series: events
             for series, events in self.load.told.outcomes().items()
             if services is None or dict(series[4]).get("service") in services
         }
-        expected = [page for objective in self.objectives for page in objective.expected(outcomes)]
-        found, unasked = match(expected, self.pager.arrivals(), self.watch.log)
+        return [page for objective in self.objectives for page in objective.expected(outcomes)]
+
+    def pages(self, services: Collection[str] | None = None) -> tuple[list[Page], list[str]]:
+        """Each page that is expected with what became of it, and keys of those at the pager that nothing asked for (only of
+        all)."""
+        found, unasked = match(self.expected(services), self.pager.arrivals(), self.watch.log)
         return found, unasked if services is None else []
 
     def unasked(self, known: Collection[str] = ()) -> set[str]:
@@ -252,11 +255,13 @@ class Field:
                 command = Command(f"proof-{key}", "acknowledge", key, "proof", now_ms, {})
                 ask.send(self.cluster.bootstrap, ask.Asked(command, self.watch.places[key], 0))
 
+    def opened(self) -> list[str]:
+        """The key of each incident at the pager."""
+        return [incident.dedup_key for incident in self.pager.pagerduty.incidents]
+
     def repeated(self) -> int:
         """Incidents at the pager beyond one for each key, and for each group."""
-        keys = [incident.dedup_key for incident in self.pager.pagerduty.incidents]
-        groups = [subject for key in set(keys) for subject in self.watch.log.subjects(key)]
-        return len(keys) - len(set(keys)) + len(groups) - len(set(groups))
+        return repeated(self.opened(), self.watch.log.subjects)
 
     def metrics(self, name: str) -> Metrics:
         """A worker's metrics; empty when it does not answer."""

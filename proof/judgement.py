@@ -106,6 +106,9 @@ def last_checks(field: Field, seed: int, told: Callable[[str], None]) -> End:
         told("what went on beside is done: the raw topic read, the partials replayed, the control that commits first")
         alone = beside.submit(controls.acks_one, field.cluster)  # kills a broker: nothing else reads any more
         end.seen += books_checks(field, seed, values, end)
+        end.seen += falsified.in_pages(
+            field.expected(), field.pager.arrivals(), field.opened(), field.requests(), field.watch.log
+        )
         end.seen += [commit_first, alone.result()]
         told("the end")
     return end

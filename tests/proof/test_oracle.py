@@ -36,6 +36,13 @@ def test_books_that_are_wrong_already_prove_nothing_about_a_control() -> None:
     assert [one.seen for one in falsified.in_books(CELLS, {}, {}, seed=3)] == [False]
 
 
+def test_a_control_on_numbered_records_is_judged_as_books_are() -> None:
+    truth = controls.numbered(range(5))
+    found = controls.answer("some lost, one twice", truth, controls.numbered([0, 1, 1, 4]), {})
+    assert (found.lost, found.doubled) == (2, 1)
+    assert not controls.answer("exact", truth, controls.numbered(range(5)), {}).seen
+
+
 def test_revisions_may_grow_repeat_and_be_corrected() -> None:
     revisions = oracle.Revisions()
     for revision, flags, count in ((0, 0, 5), (1, 0, 7), (0, 0, 5), (1, 0, 7), (2, oracle.FINAL, 7), (3, 12, 8)):
