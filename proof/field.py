@@ -103,7 +103,8 @@ class Field:
             self.pager: Pager = stack.enter_context(stand_ins(self.directory, int(FALLBACK_AFTER_S)))
             self.registry = stack.enter_context(Registry())
             addresses = {"TOCSIN_REGISTRY_URL": self.registry.url, "TOCSIN_BOOTSTRAP": self.cluster.bootstrap}
-            self.workers = Workers({**SETTINGS, **addresses, **self.pager.environment}, self.directory)
+            self.environment = {**SETTINGS, **addresses, **self.pager.environment}
+            self.workers = Workers(self.environment, self.directory)
             stack.callback(self._end_workers)
             for name in WORKERS:
                 self.start(name)

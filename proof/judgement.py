@@ -18,6 +18,7 @@ from demo.audit import Difference
 from demo.pages import Page
 from proof import controls, falsified, intent, oracle, pages, replay, stock_faust
 from proof.field import PARTITIONS, SLOS, Field, NotInTime, judged
+from proof.hasty import hasty
 from streams import topics
 
 SHOWN = 5
@@ -53,8 +54,9 @@ def window_checks(field: Field) -> tuple[list[str], dict[str, object]]:
 def long_controls(field: Field, seed: int) -> list[controls.Control]:
     """Those that take minutes."""
     field.heal()
+    seen = [hasty(field)]
     with field.quiet():
-        seen = [controls.unclean(field.cluster)]
+        seen.append(controls.unclean(field.cluster))
         field.heal()
         return [*seen, *stock_faust.both(field.cluster, field.directory, seed)]
 
@@ -87,7 +89,7 @@ def last_checks(field: Field, seed: int, told: Callable[[str], None]) -> End:
         once_more(field)
         raw = beside.submit(oracle.foreign, field.cluster.bootstrap, topics.TELEMETRY)
         first = beside.submit(controls.commit_first, field.cluster.bootstrap)
-        again = beside.submit(replay.check, field.cluster.bootstrap, PARTITIONS, SLOS)
+        again = beside.submit(replay.beside, field.cluster.bootstrap, PARTITIONS, SLOS)
         with contextlib.suppress(NotInTime):
             field.until("every measurement", lambda: field.verdict().exact, LAST_MAX_S)
             field.until("every longer window", lambda: all(one.exact for one in field.longer().values()), LONGER_MAX_S)

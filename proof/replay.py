@@ -1,13 +1,17 @@
 """Replay: the partials of a run, as they lie in the log, through fresh steps: the same alerts, byte for byte.
 
 What: every record of each partition of the partials goes through a merge step that nobody killed, and its transitions are
-held against the alerts topic, where workers that died wrote theirs. Why: alerts are promised to be a function of the log,
-and a run full of kills is where that would break. It refuses to be confused by what comes while it reads: what lay there
-before must be in the replay, and what the replay says must come to lie there.
+held against the alerts topic, where workers that died wrote theirs. A program of its own, as it takes a processor for a while.
+Why: alerts are promised to be a function of the log, and a run full of kills is where that would break. It refuses to be
+confused by what comes while it reads: what lay there before must be in the replay, and what the replay says must come to lie
+there.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +20,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from alerts.config import Config, read_config
 from alerts.route import Routes
+from demo.workers import ROOT
 from schemas import codec
 from schemas.records import AlertTransition
 from streams import topics
@@ -25,6 +30,7 @@ from streams.settings import Settings, load
 
 CHUNK = 500  # records
 ANSWER_S = 20.0
+REPLAY_MAX_S = 900.0
 COME_MAX_S = 20.0  # until what the replay says has come
 LOOK_S = 0.5
 SHOWN = 3
@@ -107,6 +113,14 @@ def check(bootstrap: str, partitions: int, slos: Path) -> tuple[list[str], int]:
     return settled(before, replayed, lambda: written(bootstrap, partitions)), len(replayed)
 
 
+def beside(bootstrap: str, partitions: int, slos: Path) -> tuple[list[str], int]:
+    """`check` in a process of its own. Raises CalledProcessError, TimeoutExpired."""
+    command = [sys.executable, "-m", "proof.replay", bootstrap, str(partitions), str(slos)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, timeout=REPLAY_MAX_S, check=True)
+    wrong, count = json.loads(done.stdout.splitlines()[-1])
+    return wrong, count
+
+
 def fresh(partition: int, settings: Settings, config: Config) -> MergeStep:
     """A step that has seen nothing. Routes say only where an alert goes, not what it says."""
     return MergeStep(partition, settings, config, Routes.plain("nobody"))
@@ -121,3 +135,7 @@ def settled(before: Transitions, replayed: Transitions, look: Callable[[], tuple
         if not wrong or time.monotonic() > ends:
             return wrong
         time.sleep(LOOK_S)
+
+
+if __name__ == "__main__":
+    print(json.dumps(check(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))))
