@@ -62,7 +62,7 @@ def cells(world: PlatformWorld) -> Iterator[str]:
             for record in records:
                 audit.read(topic, record.value)
     truth = scenario.truth(world.number) | marked(audit)
-    over_ms = max(start_ms for _, start_ms in audit.found())  # of what was taken: the future was refused
+    over_ms = max((start_ms for _, start_ms in audit.found()), default=0)  # of what was taken: the future was refused
     verdicts = {WINDOW_MS: audit.compare(truth)}
     for window_ms in windows.LENGTHS_MS:
         verdicts[window_ms] = windows.compare(truth, audit.found(window_ms), audit.late(), window_ms, over_ms)
