@@ -106,15 +106,18 @@ class Field:
             self.environment = {**SETTINGS, **addresses, **self.pager.environment}
             self.workers = Workers(self.environment, self.directory)
             stack.callback(self._end_workers)
-            for name in WORKERS:
-                self.start(name)
             self.gate = stack.enter_context(Gate(self.cluster.bootstrap, self.directory, self.deadlines))
             self.watch = Watch(self.cluster.bootstrap)
             stack.callback(self.watch.close)
             journal = self.directory / "journal.tsv"
-            self.load = stack.enter_context(
-                Load(self.cluster.bootstrap, journal, self.seed, self.rate, PARTITIONS, self.gate.url)
-            )
+            load = Load(self.cluster.bootstrap, journal, self.seed, self.rate, PARTITIONS, self.gate.url)
+            with contextlib.ExitStack() as unless:
+                unless.callback(load.close)
+                load.hour_before(time.time_ns() // 1_000_000)
+                unless.pop_all()
+            for name in WORKERS:
+                self.start(name)
+            self.load = stack.enter_context(load)
             slo = self.objectives[0].slo
             self.probes = Probes(self.load.client, self.watch, slo, PARTITIONS)
             self.gated = Probes(self.load.gated, self.watch, slo, PARTITIONS, "gated")

@@ -32,6 +32,8 @@ TICK_S = 0.05
 FLUSH_S = 0.1
 SETTLE_S = 60.0
 SOURCES = 2  # of the steady load, for each partition; and one more behind the gateway
+FIVE_MS, HOUR_MS = 300_000, 3_600_000
+BEFORE = range(0, 60_000, 1_000)  # of the last five minutes of the hour before: less than the late horizon
 CATCH_UP_S = 0.5  # at most, until what lay in a spool is sent
 STRAGGLERS = 50  # one of so many tells of a moment that is over: its ten seconds are closed, some of its minutes too
 STRAGGLES_MS = (10_000, 25_000)  # by so much; with the longest outage it stays within the late horizon
@@ -232,11 +234,28 @@ class Load:
         self._ended.set()
         self._running.set()
         self._thread.join()
+        self.close()
+
+    def close(self) -> None:
+        """No more; what a client holds is sent first."""
         for client in self._clients:
             client.close(SETTLE_S)
         for raw in self._raw:
             raw.close()
         self.journal.close()
+
+    def hour_before(self, now_ms: int) -> None:
+        """A minute of requests out of the last five minutes of the hour before, of each steady source that needs no gateway,
+        acknowledged: a run of any length then has five minutes and an hour that are over. To be sent before any worker
+        reads: afterwards it would be too late. Raises TimeoutError."""
+        begun_ms = now_ms // HOUR_MS * HOUR_MS - FIVE_MS
+        mine = [client for client in self._steady if client.source not in self.behind]
+        for client in mine:
+            for after_ms in BEFORE:
+                value = float(self._random.randrange(1, 1000))
+                client.outcome(METRIC).observe(good=True, value=value, time_ms=begun_ms + after_ms)
+        if not all(client.flush(SETTLE_S) for client in mine) or self.unknown:
+            raise TimeoutError(f"{self.unknown} measurements of unknown fate before anything began")
 
     def _run(self) -> None:
         done, since = 0, time.monotonic()

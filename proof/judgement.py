@@ -46,7 +46,9 @@ def window_checks(field: Field) -> tuple[list[str], dict[str, object]]:
     """I1 to I3 of a minute, five minutes and an hour; and how many of them, a series each, there were to judge."""
     wrong, figures = list[str](), dict[str, object]()
     for window_ms, verdict in field.longer().items():
-        figures[f"windows_of_{window_ms // 1000}_s"] = len(judged(field.watch.audit.found(window_ms)))
+        name = f"windows_of_{window_ms // 1000}_s"
+        figures[name] = len(judged(field.watch.audit.found(window_ms)))
+        wrong += [] if figures[name] else [f"{name}: there was none to judge"]
         wrong += [f"a window of {window_ms // 1000} s: {one}" for one in verdict.differences[:SHOWN]]
     return wrong, figures
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from demo import windows
 from demo.workers import ROOT
 from proof.report import NOT_MEASURED, controls_table, table
 
@@ -101,11 +102,14 @@ def said(form: str, run: Mapping[str, Any]) -> str:
     checks, of = run["checks"], run["machine"]
     verdict = "everything held" if run["good"] else "; ".join(["IT DID NOT HOLD", *run.get("why", ())])
     late = told(checks, "late") + (f", {checks['late_on_purpose']:,} on purpose" if "late_on_purpose" in checks else "")
+    lengths = [told(checks, f"windows_of_{window_ms // 1000}_s") for window_ms in windows.LENGTHS_MS]
+    longer = ", ".join(lengths) if set(lengths) != {NOT_MEASURED} else NOT_MEASURED
     return (
-        f"Seed {run['seed']}, {form} form, {run['measured']}, {run['seconds']:,.0f} s, {told(checks, 'measurements')} "
-        f"measurements (too late: {late}); kills of workers: "
-        f"{told(checks, 'worker_kills')}, of brokers: {told(checks, 'broker_kills')}, of the gateway: "
-        f"{told(checks, 'gateway_kills')}: {verdict}. {of['cores']} cores, {of['broker']}, Python {of['python']}."
+        f"Seed {run['seed']}, {form} form, {run['measured']}, {run['seconds']:,.0f} s: {verdict}. "
+        f"{told(checks, 'measurements')} measurements (too late: {late}); kills of workers: {told(checks, 'worker_kills')}, of "
+        f"brokers: {told(checks, 'broker_kills')}, of the gateway: {told(checks, 'gateway_kills')}; windows of 60, 300 and 3,600 s "
+        f"that were judged: {longer}; transitions replayed: {told(checks, 'transitions_replayed')}. {of['cores']} cores, "
+        f"{of['broker']}, Python {of['python']}."
     )
 
 

@@ -14,7 +14,8 @@ from proof.report import LONG_LEAST, Report, Result, joined, quantile
 
 ROW = Result("1", "kill", 7, 0, 3, 1_000, 0, 0, 0, 0, 0, (1.0, 2.0, 3.0), (0.5,))
 CHECKS: dict[str, object] = {"measurements": 1_000, "worker_kills": 3, "broker_kills": 1}
-MORE = {"gateway_kills": 2, "late": 1_500, "late_on_purpose": 1_500}
+WINDOWS = {"windows_of_60_s": 97, "windows_of_300_s": 30, "windows_of_3600_s": 8, "transitions_replayed": 56}
+MORE = {"gateway_kills": 2, "late": 1_500, "late_on_purpose": 1_500} | WINDOWS
 REPORT = Report(7, False, 60.0, (ROW,), (Control("dropped", 1, 0),), CHECKS, (), {})
 
 
