@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tocsin import Client, MemoryTransport, OnResult, Rejected
 
 from demo import windows
@@ -94,6 +95,8 @@ def test_a_load_from_its_first_request_to_silence(tmp_path: Path) -> None:
         load.ailing.add(ailing)
         wait_for(lambda: "ill" in services(load))
         load.ailing.discard(ailing)
+        load.well.add(load.client("well again"))
+        wait_for(lambda: "well again" in services(load))
         with load.paused():
             assert load.unknown == 0
             assert load.accepted == load.acknowledged
@@ -122,3 +125,22 @@ def test_the_hour_before_is_over_and_has_a_window_of_each_length(tmp_path: Path)
     assert starts[300_000] == {1_800_000_000_000 - 300_000}
     assert starts[3_600_000] == {1_800_000_000_000 - 3_600_000}
     assert max(start for _, start in truth) - min(start for _, start in truth) < 120_000  # none is too late for another
+
+
+def test_the_longest_time_without_an_acknowledgement_is_told_by_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, now = Journal(tmp_path / "journal.tsv"), [0.0]
+    monkeypatch.setattr("proof.intent.time.monotonic", lambda: now[0])
+    for at, source in ((0.0, "a"), (1.0, "b"), (2.0, "a"), (9.0, "b"), (2.5, "a")):
+        now[0] = at
+        journal.write("INTENT", (source, "boot", 1), 1)
+        journal.write("ACK", (source, "boot", 1), 1)
+    assert journal.gap_s({"a"}) == 2.0
+    assert journal.gap_s({"a", "b", "c"}) == 8.0
+    now[0] = 20.0
+    assert journal.gap_s({"a", "b"}, afresh=True) == 0.0
+    now[0] = 23.0
+    journal.write("ACK", ("a", "boot", 2), 1)
+    assert journal.gap_s({"a", "b"}) == 3.0
+    journal.close()
