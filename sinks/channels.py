@@ -24,12 +24,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from schemas.problem import Problem, did_you_mean
 from sinks import limits
 from sinks.fields import Reader
 from sinks.kinds import KINDS
 from sinks.lane import Policy
 from sinks.port import Destination
-from sinks.yamlplace import Fields, Listed, Problem, Sheet, Text, Tree, did_you_mean, tree
+from sinks.yamlplace import Fields, Listed, Sheet, Text, Tree, tree
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
