@@ -82,7 +82,7 @@ def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     recovery = "-" if back["max"] is None else f"{back['p50']} / {back['p95']} / {back['max']}"
     return (
         row["row"], row["name"], f"{row['faults']:,}", f"{row['events']:,}",
-        *(str(row.get(name, NOT_MEASURED)) for name in FIGURES),
+        *(f"{row[name]:,}" if name in row else NOT_MEASURED for name in FIGURES),
         recovery, "-" if page is None else str(page),
     )  # fmt: skip
 
