@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas import limits
 from schemas.bundled import released
 from schemas.encoding import encode_batch
-from schemas.stamps import FIELDS, held, sound
+from schemas.framing import single_object
+from schemas.stamps import FIELDS, held, sound, unsent
 from schemas.telemetry_rows import read_batch
 from schemas.telemetry_schema import BATCH
 from tests.schemas.examples import ENTRY, NOW_MS, PRODUCER, RESOURCE, event
@@ -50,6 +53,19 @@ def test_a_relay_adds_the_time_that_it_held_a_record_and_changes_nothing_else(
 ) -> None:
     assert held(batch(*before), 3_600_000) == batch(*after)
     assert read_batch(BATCH, held(batch(*before), 3_600_000), HEADER).stamps == after
+
+
+def test_what_was_stamped_long_ago_is_sent_without_clocks_of_sending() -> None:
+    assert unsent(batch(NOW_MS, 5, NOW_MS + 9, 14)) == batch(NOW_MS, 5, 0, 0)
+    assert unsent(batch()) == batch()
+    assert unsent(event()) == event()
+
+
+@given(st.binary(max_size=60), st.integers(0, 200))
+def test_no_bytes_raise(noise: bytes, cut: int) -> None:
+    for value in (single_object(BATCH) + noise, batch(NOW_MS, 5, NOW_MS, 5)[:cut]):
+        held(value, 1_000)
+        unsent(value)
 
 
 def test_what_is_no_batch_of_this_schema_stays_as_it_is() -> None:
