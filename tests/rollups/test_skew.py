@@ -16,6 +16,7 @@ from rollups.aggregate import Aggregate
 from rollups.aggregate_state import restore, snapshot
 from rollups.intake import LateRow
 from rollups.limits import Lateness
+from rollups.packing import pack, unpack
 from rollups.skew import shifts
 from schemas.cells import Cells
 from schemas.records import SourceKind
@@ -262,6 +263,18 @@ def test_no_cut_no_crash_and_no_replay_shows(records: list[Record], data: st.Dat
     assert late[0] == late[1]
     cells = [Cells.concatenate([batch.cells for batch in end.partials.values()]).columns() for end in ends]
     assert cells[0] == cells[1]
+
+
+def test_a_snapshot_of_a_worker_that_knew_no_skew_is_taken_over() -> None:
+    _, aggregate = taken(Record(1, T0, (Row(CAR, T0, 1.0),)))
+    aggregate.intake.late.append(LateRow(1, "future", 1, T0))
+    found = unpack(snapshot(aggregate))
+    new = ("scalars/skewed", "scalars/late_skew_ms")
+    before = pack(found.meta, {name: column for name, column in found.columns.items() if name not in new}, found.frozen)
+    assert len(unpack(before).columns) == len(found.columns) - len(new)
+    after = Aggregate(0, 1, no_feeds, lateness=LATENESS)
+    restore(after, before)
+    assert (after.intake.late, sum(after.intake.skewed.values())) == (aggregate.intake.late, 0)
 
 
 def test_a_chunk_without_skew_costs_next_to_nothing() -> None:
