@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from demo.audit import TOPICS, Audit
 from demo.workers import ROOT
 from tests.integration import wrong_clock
-from tests.integration.plant import Plant, now_ms
+from tests.integration.plant import Plant, Seen, now_ms
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
@@ -47,16 +46,11 @@ def test_sources_with_wrong_clocks_are_counted_in_their_time(plant: Plant, tmp_p
     source(NOWHERE, "set", HOURS_MS, COUNT, tmp_path)
     source(way, "set", 0, 1, tmp_path)
     source(way, "right", 0, COUNT)
-    audit, read = Audit(), 0
+    seen = Seen(plant.tap)
 
     def counted() -> dict[str, int]:
-        nonlocal read
-        for entry in plant.tap.entries[read:]:
-            if entry.topic in TOPICS:
-                audit.read(entry.topic, entry.value)
-        read = len(plant.tap.entries)
         found: dict[str, int] = {}
-        for (identity, start_ms), cell in audit.found().items():
+        for (identity, start_ms), cell in seen.cells().items():
             service = dict(identity[4])["service"]
             assert begun_ms - PANE_MS <= start_ms <= now_ms(), f"{service} at {start_ms - begun_ms} ms"
             found[service] = found.get(service, 0) + cell.count
@@ -64,6 +58,6 @@ def test_sources_with_wrong_clocks_are_counted_in_their_time(plant: Plant, tmp_p
 
     expected = {"ahead": COUNT, "behind": COUNT, "set": COUNT + 1, "right": COUNT}
     plant.until("every outcome in its window", lambda: counted() == expected)
-    assert not audit.late()
+    assert not seen.audit.late()
     moved = plant.metric("tocsin_skew_corrected_total")
     assert moved == {'{clock="ahead"}': 2.0 * COUNT, '{clock="behind"}': float(COUNT), '{clock="unclear"}': 0.0}
