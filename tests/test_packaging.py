@@ -25,8 +25,8 @@ ROOMS = set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
 BUILD = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
 DATA = {".avsc", ".yaml", ".json", ".toml", ".gz", ".typed"}
 RUN = ("local", "kafka", "agent", "celery", "gateway")  # extras whose packages are imported by what is installed
-#: Imports that a function makes only where the package is there: the second way to a broker.
-OPTIONAL = {"docker", "testcontainers"}
+#: Imports that a function makes only where the package is there: the second way to a broker, the fake mail server.
+OPTIONAL = {"aiosmtpd", "docker", "testcontainers"}
 
 
 def built(project: Path, target: Path) -> zipfile.ZipFile:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from tocsin import Client, InvalidOption
+from tocsin import Client, InvalidOption, MemoryTransport, limits
 from tocsin.disk import Disk
 from tocsin.lives import LOCK, NEW, Lives
 
 from demo.wire import read_batch
 from tests.client.emitter import Recording, read
+from tests.client.spooled import Clock, Failing, batch, drained, open_files, sequences, spool
 
 ROOT = Path(__file__).parents[2]
 PATHS = os.pathsep.join([str(ROOT), str(ROOT / "client" / "src")])
@@ -78,6 +80,17 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_that_is_taken_is_left_to_its_folder(tmp_path: Path) -> None:
+    """By what a run with the same id left, whose lock is gone."""
+    lives = Lives(str(tmp_path), "s", Disk())
+    taken = tmp_path / f"{lives.prefix}b1"
+    taken.mkdir()
+    (taken / "00000000.seg").write_bytes(b"x")
+    life = lives.make("b1")
+    assert Path(life.path).name == f"{lives.prefix}b1-1"
+    life.remove(lives.disk)
+
+
 def test_a_folder_that_was_never_ready_is_swept(tmp_path: Path) -> None:
     """Its maker died between the folder and its name."""
     lives = Lives(str(tmp_path), "s", Disk())
@@ -104,3 +117,92 @@ def test_a_place_that_cannot_be_is_an_error_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidOption, match="spool="):
         Client(source="s", service="x", transport="kafka://a:1", spool=str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("gone", ["root", "folder", "lock", "segment"])
+def test_what_is_promised_after_somebody_removed_files_is_found(tmp_path: Path, gone: str) -> None:
+    """An operator, or what cleans temporary files: appending to a file that has no name any more would promise nothing."""
+    root = tmp_path / "root"
+    held = spool(root)
+    held.add([batch(0)])
+    assert held.commit()
+    (folder,) = root.iterdir()
+    if gone in {"root", "folder"}:
+        shutil.rmtree(root if gone == "root" else folder)
+    else:
+        (folder / ("lock" if gone == "lock" else "00000000.seg")).unlink()
+    held.add([batch(1)])
+    assert held.commit() == batch(1).rows
+    held.reset("b1")  # it lets go of all, as at its death
+    second = spool(root, "b2")
+    assert sequences(drained(second)) == [1]
+    second.close()
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_folder_that_somebody_removed_is_counted_and_costs_nothing_else(
+    tmp_path: Path, own: bool, begun: bool
+) -> None:
+    held = spool(tmp_path)
+    held.add([batch(0), batch(1)])
+    held.commit()
+    if not own:
+        held.close()
+        held = spool(tmp_path, "b2")
+    first = held.next() if begun or not own else None
+    (folder,) = tmp_path.iterdir()
+    shutil.rmtree(folder)
+    if first is not None:
+        held.done(first)
+    held.add([batch(2)])
+    assert held.commit() == batch(2).rows
+    found = sequences(drained(held))
+    assert found[-1] == 2
+    lost = sum(batch(number).rows for number in (0, 1) if number not in found and (first is None or number > 0))
+    assert sum(held.dropped.values()) == lost
+    assert not held.left
+    held.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_thread_outlives_a_folder_that_somebody_removed(tmp_path: Path) -> None:
+    left = spool(tmp_path)
+    left.add([batch(0)])
+    left.commit()
+    left.close()
+    transport = MemoryTransport()
+    transport.answer = ConnectionError("away")
+    made = Client(
+        source="car-1", service="x", transport=transport, spool=str(tmp_path), catch_up_jitter=0.0, report=False,
+        flush_interval=0.01,
+    )  # fmt: skip
+    made.gauge("g").set(1.0)
+    assert made.commit(10)
+    assert made.stats.recovered == batch(0).rows
+    for folder in tmp_path.iterdir():
+        shutil.rmtree(folder)
+    transport.answer = None
+    made.gauge("g").set(2.0)
+    assert made.flush(20), made.stats
+    assert made._pump.thread is not None
+    assert made._pump.thread.is_alive()
+    assert made.close()
+
+
+def test_a_folder_that_went_while_nothing_was_in_it_leaves_nothing_open(tmp_path: Path) -> None:
+    disk, now, files = Failing(), Clock(), open_files()
+    held = spool(tmp_path, disk=disk, now=now)
+    for number in range(3):
+        disk.failing = set()
+        now.now += limits.DISK_RETRY
+        held.add([batch(2 * number)])
+        assert held.commit()
+        assert len(drained(held)) == (2 if number else 1)
+        disk.failing = {"write"}
+        held.add([batch(2 * number + 1)])
+        assert not held.commit(), "and no segment is written any more"
+        shutil.rmtree(next(tmp_path.iterdir()))
+    assert len(held._lives) == 1
+    held.close()
+    assert open_files() == files
