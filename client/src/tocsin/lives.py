@@ -85,18 +85,29 @@ class Lives:
             raise InvalidOption(f"spool={root!r}; a folder that may be written to is expected: {error}") from error
 
     def make(self, boot: str) -> Life:
-        """A new folder. It is locked before it has the name by which others find it. Raises OSError."""
+        """A new folder. It is locked before it has the name by which others find it. Raises OSError.
+
+        What a try that failed left is taken up by the next one, which must find no lock of ours: none is kept then.
+        """
         disk = self.disk
         started, path = (os.path.join(self.root, before + boot) for before in (NEW + self.prefix, self.prefix))
-        with contextlib.suppress(FileExistsError):  # of a try that the disk did not let us finish
-            disk.make_folder(started)
-        with contextlib.suppress(FileExistsError):
-            os.close(disk.create(os.path.join(started, LOCK)))
-        lock = _lock(os.path.join(started, LOCK))
+        named = os.path.isdir(path)
+        if not named:
+            with contextlib.suppress(FileExistsError):
+                disk.make_folder(started)
+            with contextlib.suppress(FileExistsError):
+                os.close(disk.create(os.path.join(started, LOCK)))
+        place = path if named else started
+        lock = _lock(os.path.join(place, LOCK))
         if lock is None:
-            raise OSError(f"{started} is locked by another process")
-        disk.rename(started, path)
-        disk.sync_folder(self.root)
+            raise OSError(f"{place} is locked by another process")
+        try:
+            if not named:
+                disk.rename(started, path)
+            disk.sync_folder(self.root)
+        except OSError:
+            os.close(lock)
+            raise
         return Life(path, lock, own=True)
 
     def adopt(self, owned: set[str]) -> list[Life]:

@@ -18,7 +18,7 @@ from tocsin.disk import Disk
 from tocsin.encode import Batch
 from tocsin.lives import Life, Lives
 from tocsin.pace import Pace
-from tocsin.part import MARKS, SEGMENT, Part
+from tocsin.part import MARKS, SEGMENT, SHORT, Part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Spool:
         self.recovered = 0  # measurements that earlier lives left, as far as they were read
         self.syncs = 0
         self.trouble = ""  # what the disk said last
+        self._short = False  # that what was said is that nothing more can be opened
         self._closed = False
 
     # -- the pump's side
@@ -137,7 +138,8 @@ class Spool:
         for part in ordered:
             while part.unsent:
                 if part.entries is None:
-                    self._load(part)
+                    if not self._load(part):
+                        return None
                     continue
                 entry = part.entries[part.position]
                 if self._seconds_old(entry) > self.age:
@@ -149,8 +151,14 @@ class Spool:
                     if self.order == OLDEST:
                         return None
                     break
+                try:
+                    batch = part.read(entry, self._machine)
+                except OSError as error:
+                    self._run_short(error)
+                    return None
                 part.take()
-                batch = part.read(entry, self._machine)
+                if self._short:
+                    self._short, self.trouble = False, ""
                 if batch is None:
                     self.damaged += 1
                     self._drop(part, entry, DAMAGED)
@@ -224,8 +232,8 @@ class Spool:
             self._lives.append(life)
             self._life = life
         part = Part(self._life, f"{self._number:08d}", 0)
-        descriptor = self.disk.create(part.path)
         self._number += 1
+        descriptor = self.disk.create(part.path)
         self._end()
         self._writing, self._folder_synced = descriptor, False
         part.entries = []
@@ -274,12 +282,15 @@ class Spool:
                 self._forget(life)
         self.parts = adopted + self.parts
 
-    def _load(self, part: Part) -> None:
-        """Read its entries; what is not whole is counted."""
+    def _load(self, part: Part) -> bool:
+        """Read its entries; what is not whole is counted. False when that cannot be known now."""
         known = part.rows
         try:
             damaged, lost = part.load()
         except OSError as error:
+            if error.errno in SHORT:
+                self._run_short(error)
+                return False
             self.trouble = str(error)
             part.entries, part.left, part.rows, damaged, lost = [], 0, 0, 1, known
         self.damaged += damaged
@@ -289,6 +300,11 @@ class Spool:
             self.recovered += part.rows + lost
         if lost:
             self.dropped[DAMAGED] = self.dropped.get(DAMAGED, 0) + lost
+        return True
+
+    def _run_short(self, error: OSError) -> None:
+        """Nothing can be read for the moment: what lies there waits."""
+        self._short, self.trouble = True, str(error)
 
     def _drop(self, part: Part, entry: segment.Entry, reason: str) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + entry.rows
@@ -301,8 +317,8 @@ class Spool:
                 return
             if part.position or part is self._active:
                 continue
-            if part.entries is None:
-                self._load(part)
+            if part.entries is None and not self._load(part):
+                return
             while (entry := part.take()) is not None:
                 self._drop(part, entry, FULL)
             self._retire(part)
@@ -318,9 +334,10 @@ class Spool:
 
     def _forget(self, life: Life) -> None:
         """Nothing of it is left: marks of segments that are gone do not count."""
-        for name in life.names(MARKS):
-            with contextlib.suppress(OSError):
-                self.disk.unlink(life.file(name))
+        with contextlib.suppress(OSError):  # somebody may have removed it
+            for name in life.names(MARKS):
+                with contextlib.suppress(OSError):
+                    self.disk.unlink(life.file(name))
         life.remove(self.disk)
         self._lives.remove(life)
 
