@@ -256,3 +256,57 @@ def test_batches_whose_results_are_unknown_are_sent_again_in_order(monkeypatch: 
     assert sequences(transport) == [0, 1, 2, 0, 1, 2]
     transport.answer(None)
     assert made.close()
+
+
+class Faulty(Slow):
+    """A destination of the host's own making, whose `flush` has a fault."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults = 3
+
+    def flush(self, timeout: float) -> int:
+        self.faults -= 1
+        if self.faults >= 0:
+            raise RuntimeError("a fault of its own")
+        self.answer(None)
+        return super().flush(timeout)
+
+
+def test_a_fault_in_a_destination_ends_neither_the_thread_nor_the_host() -> None:
+    transport = Faulty()
+    made = client(transport, flush_interval=0.01)
+    made.gauge("g").set(1.0)
+    assert until(lambda: made.stats.delivered == 1), made.stats
+    transport.faults = 2
+    made.gauge("g").set(2.0)
+    assert made.flush(5), made.stats
+    transport.faults = 1
+    made.gauge("g").set(3.0)
+    assert made.close(5), made.stats
+    assert made.stats.delivered == 3
+
+
+def test_it_is_told_while_it_lasts() -> None:
+    transport = Faulty()
+    transport.faults = 1_000_000
+    with client(transport, exit_deadline=0.1) as made:
+        made.gauge("g").set(1.0)
+        assert not made.flush(0.05)
+        assert made.stats.trouble == "RuntimeError: a fault of its own"
+
+
+def test_a_fault_of_ours_is_told_and_the_thread_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    transport = MemoryTransport()
+    made = client(transport, flush_interval=0.01)
+    faults = [RuntimeError("ours")] * 2
+
+    def report() -> None:
+        if faults:
+            raise faults.pop()
+
+    monkeypatch.setattr(made._pump, "before_cycle", report)
+    made.gauge("g").set(1.0)
+    assert until(lambda: made.stats.delivered == 1), made.stats
+    assert faults == []
+    assert made.close()

@@ -103,7 +103,14 @@ class Pump:
                 self.cycle(tallies=True)
 
     def cycle(self, tallies: bool = False) -> None:
-        """One turn, under the lock: results, then what must be sent again, then what is new."""
+        """One turn, under the lock. A fault in it, ours or the destination's, is told; the next turn is tried all the same."""
+        try:
+            self._turn(tallies)
+        except Exception as error:  # noqa: BLE001 - the thread must not end, and the host that asks for a turn not notice
+            self.trouble = f"{type(error).__name__}: {error}"
+
+    def _turn(self, tallies: bool) -> None:
+        """Results, then what must be sent again, then what is new."""
         self._collect()
         stepped = self.recorder.anchor.stepped()
         self._send()
@@ -238,8 +245,16 @@ class Pump:
             if not left or remaining <= 0:
                 return not left
             pause = min(remaining, 0.05)
-            if self.transport.flush(pause) == 0 and self.results.empty():
+            if self._waited(pause) == 0 and self.results.empty():
                 sleep(0.001 if self.sent else pause)
+
+    def _waited(self, pause: float) -> int:
+        """How many results are missing after so many seconds. Another's fault is told, and nothing is known then."""
+        try:
+            return self.transport.flush(pause)
+        except Exception as error:  # noqa: BLE001 - as in cycle
+            self.trouble = f"{type(error).__name__}: {error}"
+            return 0
 
     def commit(self, timeout: float) -> bool:
         """Have everything recorded before this call promised: acknowledged, or held by the spool. True if it is."""
