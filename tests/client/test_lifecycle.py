@@ -151,6 +151,51 @@ def test_clients_share_the_longest_of_their_deadlines_at_exit(monkeypatch: pytes
     assert given == {"a": 2.0, "b": 1.0, "c": 0.5}
 
 
+def test_a_client_that_cannot_be_closed_keeps_no_other_from_it(tmp_path: Path) -> None:
+    """Nor the host from its own way to end, when a signal asks for it."""
+    script = (
+        "class Broken(Recording):\n"
+        "    def close(self): raise RuntimeError('a fault of its own')\n"
+        "def end(number, frame): os.write(1, b'ended\\n'); sys.exit(7)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "first = client(sigterm=True, transport=Broken(OUT, random.Random(1), faults=False))\n"
+        "from tocsin import lifecycle\n"
+        "lifecycle._members[-1].commit = None  # as broken as can be\n"
+        "first.gauge('g').set(1.0)\n"
+        "second = client()\nsecond.gauge('g').set(2.0)\n"
+    )
+    process = start(script + WAIT, tmp_path / "out")
+    told(process)
+    process.send_signal(signal.SIGTERM)
+    assert ended(process, 7) == "ended\n"
+    assert values(tmp_path / "out") == [1.0, 2.0]
+
+
+def test_forks_of_a_child_leave_nothing_to_run_at_its_end(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        BEGIN + "import multiprocessing\nfrom multiprocessing import util\n"
+        "def work():\n"
+        "    c = client()\n"
+        "    before = len(util._finalizer_registry)\n"
+        "    for _ in range(20):\n"
+        "        child = os.fork()\n"
+        "        if child == 0: os._exit(0)\n"
+        "        os.waitpid(child, 0)\n"
+        "    print(len(util._finalizer_registry) - before)\n"
+        "    c.gauge('g').set(1.0)\n"
+        "if __name__ == '__main__':\n"
+        "    child = multiprocessing.get_context('fork').Process(target=work)\n"
+        "    child.start(); child.join()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(program), str(tmp_path / "out")],
+        env={**os.environ, "PYTHONPATH": PATHS}, capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.returncode) == ("0\n", 0), done.stderr
+    assert values(tmp_path / "out") == [1.0]
+
+
 @pytest.mark.parametrize("spool", [False, True])
 def test_children_under_load_neither_hang_nor_repeat(tmp_path: Path, spool: bool) -> None:
     """Two busy threads, twenty forks; each child records, ends by the interpreter's own way, and is counted once."""

@@ -47,6 +47,7 @@ class Member:
 _members: list[Member] = []
 _held: list[Member] = []  # members that the fork under way holds still
 _watched: set[object] = set()  # modules and signals that were told of us
+_finalizers: list[Any] = []  # ours among those of multiprocessing, in this process
 
 
 def join(member: Member) -> None:
@@ -65,7 +66,15 @@ def _at_exit() -> None:
     members = _members.copy()
     end = monotonic() + max((member.deadline for member in members), default=0.0)
     for member in members:
-        member.close(min(member.deadline, max(0.0, end - monotonic())))
+        _within(min(member.deadline, max(0.0, end - monotonic())), member.close)
+
+
+def _within(deadline: float, work: Callable[[float], bool]) -> None:
+    """A fault, such as of a destination of the host's own, keeps neither the next client from it nor the host from its end."""
+    try:
+        work(deadline)
+    except Exception:  # noqa: BLE001 - see above; what it was is told by the stats, while anybody is there to ask
+        return
 
 
 def _before_fork() -> None:
@@ -101,7 +110,9 @@ def _watch_multiprocessing() -> None:
 
 
 def _finalize(module: Any) -> None:
-    module.Finalize(None, _at_exit, exitpriority=100)
+    """Once in a process: it is asked for at each fork."""
+    if not any(known.still_active() for known in _finalizers):
+        _finalizers[:] = [module.Finalize(None, _at_exit, exitpriority=100)]
 
 
 def on_sigterm() -> None:
@@ -121,7 +132,7 @@ def on_sigterm() -> None:
     def ended(number: int, frame: FrameType | None) -> None:
         if callable(before):
             for member in _members.copy():
-                member.commit(limits.SIGNAL_DEADLINE)
+                _within(limits.SIGNAL_DEADLINE, member.commit)
             before(number, frame)
         else:
             _at_exit()
