@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import socket
@@ -216,3 +217,29 @@ def test_a_child_has_a_connection_of_its_own(gateway: Gateway) -> None:
         assert made.flush(10)
     assert sorted(gateway.values) == [1.0, 2.0, 3.0]
     assert threading.active_count() < 50
+
+
+def test_telemetry_and_logs_begin_at_once_and_share_one_thread(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads would read each other's answers from one connection."""
+    both, made = threading.Barrier(2), []
+
+    def thread(**options: object) -> threading.Thread:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.5)  # until the other one is here, too
+        made.append(threading.Thread(**options))  # type: ignore[arg-type]
+        return made[-1]
+
+    transport = GatewayTransport(gateway.url)
+    monkeypatch.setattr("tocsin.gateway.Thread", thread)
+    results: list[Exception | None] = []
+    senders = [threading.Thread(target=transport.send, args=(b"", b"?", results.append)) for _ in range(2)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    assert transport.flush(10) == 0
+    assert len(results) == 2
+    assert len(made) == 1
+    transport.close()

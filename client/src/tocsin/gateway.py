@@ -106,13 +106,20 @@ class GatewayTransport:
             self._open += 1
             self._open_bytes += len(value)
         self._queue.put((value, on_result))
-        if self._thread is None:
-            self._thread = Thread(target=self._run, name="tocsin-gateway", daemon=True)
-            try:
-                self._thread.start()
-            except RuntimeError:  # the interpreter ends: then in this thread
-                self._thread = None
-                self._turn(self._queue.get())
+        if self._thread is None and not self._started():
+            self._turn(self._queue.get())
+
+    def _started(self) -> bool:
+        """One thread, whoever sends first, telemetry or logs. At the interpreter's end none can start: False."""
+        with self._changed:
+            if self._thread is None:
+                thread = Thread(target=self._run, name="tocsin-gateway", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    return False
+                self._thread = thread
+            return True
 
     def for_logs(self) -> GatewayTransport:
         """Itself: one door takes both, and knows them by their schema."""
