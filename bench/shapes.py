@@ -16,7 +16,7 @@ from bench.throughput import Rate, tocsin_rate
 from bench.workloads import DISORDER_MS, Load, publish
 
 RATE = 150_000.0
-MILLION_RATE, MILLION_EVENTS = 500_000.0, 10_000_000  # two panes
+MILLION_RATE, MILLION_EVENTS = 500_000.0, 20_000_000  # four panes
 SERIES, MILLION = 1_000, 1_000_000
 DISORDER, HOT = 0.1, 0.5
 

@@ -2,7 +2,8 @@
 
 What: a worker starts on a full log; decode, aggregate, merge, SLO evaluation, rollups, snapshots and alerts all run in
 it, as in production. The rate is that of the middle: from the first sample after `WARM` of the load (and after all
-series have been seen) to the first after `UNTIL`, so that start-up and tail are left out. Why its own counter: it moves at checkpoints, when what it counts is handed to Kafka. It refuses a rate whose
+series have been met, by the aggregate and by the merge) to the first after `UNTIL`, so that start-up and tail are left
+out. Why its own counter: it moves at checkpoints, when what it counts is handed to Kafka. It refuses a rate whose
 measurements are not found again in the rollups.
 """
 
@@ -22,6 +23,7 @@ RUN_S = 400.0
 
 ACCEPTED = "tocsin_measurements_total{accepted}"
 SERIES = "tocsin_series"
+MERGED = "tocsin_merge{rows}"  # each series is one of them in the first pane that is merged
 #: What the worker says that it spent its time on, in seconds.
 COSTS = {
     "aggregate": "tocsin_apply_seconds_total{aggregate}",
@@ -83,7 +85,7 @@ def tocsin_rate(rig: Rig, load: Load) -> Rate:
             nonlocal found
             found = worker.metrics()
             samples.append((time.perf_counter(), found[ACCEPTED]))
-            seen = found[SERIES] >= load.warming or not load.warm_up
+            seen = min(found[SERIES], found[MERGED]) >= load.warming
             if not warm and seen and found[ACCEPTED] >= load.measurements * WARM:
                 warm.append(found[ACCEPTED])
             if warm and (found[ACCEPTED] < load.measurements * UNTIL or len(spent) < 2):

@@ -55,12 +55,14 @@ def _replace(known: Cells, block: Cells) -> tuple[Cells, Series]:
     if not len(kept):
         return block, block.series
     both = Cells.concatenate([known if len(kept) == len(known) else picked(known, kept), block])
+    if both.series[len(kept) - 1] < both.series[len(kept)]:  # the next piece of a pane that came in several
+        return both, block.series
     return picked(both, np.argsort(both.series, kind="stable")), block.series
 
 
 def offsets_of(known: Cells, series: Series) -> NDArray[np.int64]:
-    """As-of offset of each of the series in `known`, -1 where it has no row."""
-    if not len(known):
+    """As-of offset of each of the series (ascending) in `known`, -1 where it has no row."""
+    if not len(known) or not len(series) or series[0] > known.series[-1] or series[-1] < known.series[0]:
         return np.full(len(series), -1, np.int64)
     if len(known) == len(series) and np.array_equal(known.series, series):
         return known.offset
