@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from tocsin import limits
 from tocsin.disk import Disk
 from tocsin.encode import Batch
 from tocsin.lives import Lives
@@ -44,3 +45,15 @@ def drained(held: Spool, done: bool = True) -> list[Batch]:
 
 def sequences(found: list[Batch]) -> list[int]:
     return [one.sequence for one in found]
+
+
+def kept(held: Spool, now: Clock, *numbers: int) -> None:
+    """Add the batches and commit until they are promised."""
+    held.add([batch(number) for number in numbers])
+    wanted, promised = sum(batch(number).rows for number in numbers), 0
+    for _ in range(10):
+        promised += held.commit()
+        if promised == wanted:
+            return
+        now.now += limits.DISK_RETRY
+    raise AssertionError(f"not promised: {held.trouble}")

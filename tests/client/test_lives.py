@@ -1,21 +1,26 @@
-"""Lives: kill -9 at any moment loses nothing that was promised; folders have one owner."""
+"""Lives: kill -9 at any moment, and a disk that fails, lose nothing that was promised; folders have one owner."""
 
 from __future__ import annotations
 
+import errno
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tocsin import Client, InvalidOption
+from tocsin import Client, InvalidOption, limits
 from tocsin.disk import Disk
 from tocsin.lives import LOCK, NEW, Lives
 
 from demo.wire import read_batch
 from tests.client.emitter import Recording, read
+from tests.client.spooled import Clock, batch, drained, kept, sequences, spool
 
 ROOT = Path(__file__).parents[2]
 PATHS = os.pathsep.join([str(ROOT), str(ROOT / "client" / "src")])
@@ -104,3 +109,93 @@ def test_a_place_that_cannot_be_is_an_error_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidOption, match="spool="):
         Client(source="s", service="x", transport="kafka://a:1", spool=str(tmp_path / "file"))
+
+
+CALLS = ("make_folder", "create", "write", "truncate", "sync", "sync_folder", "rename", "unlink", "remove_folder")
+
+
+class Unlucky(Disk):
+    """A disk whose calls, counted from 0, fail where `fails` says so: before anything is done, or after it was."""
+
+    def __init__(self, fails: Callable[[int, str], bool], after: bool) -> None:
+        self.calls: list[str] = []
+        for name in CALLS:
+            setattr(self, name, self._made(name, getattr(super(), name), fails, after))
+
+    def _made(
+        self, name: str, call: Callable[..., Any], fails: Callable[[int, str], bool], after: bool
+    ) -> Callable[..., Any]:
+        def made(*arguments: Any) -> Any:
+            failing = fails(len(self.calls), name)
+            self.calls.append(name)
+            done = call(*arguments) if after or not failing else None
+            if failing:
+                if name == "create" and done is not None:
+                    os.close(done)
+                raise OSError(errno.ENOSPC, f"No space left on device for {name}")
+            return done
+
+        return made
+
+
+def descriptors() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_any_one_call_that_fails_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: bool) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_BYTES", 1_000)
+    place, calls = 0, 1
+    while place < calls:
+        root, before = tmp_path / f"{place}", descriptors()
+        first = spool(root, "b0")
+        kept(first, Clock(), 100)
+        first.close()
+        disk, now = Unlucky(lambda number, _, place=place: number == place, after), Clock()
+        held = spool(root, disk=disk, now=now)
+        kept(held, now, 0, 1, 2, 3)
+        found = sequences(drained(held, done=False))
+        kept(held, now, 4, 5)
+        assert [*found, *sequences(drained(held, done=False))] == [100, 0, 1, 2, 3, 4, 5], disk.calls[place]
+        held.close()
+        last = spool(root, "b2")
+        assert set(sequences(drained(last))) == {100, 0, 1, 2, 3, 4, 5}, disk.calls[place]
+        last.close()
+        assert descriptors() == before, disk.calls[place]
+        place, calls = place + 1, len(disk.calls)
+    assert calls > 10
+
+
+@pytest.mark.parametrize(
+    ("name", "after"),
+    [("create", False), ("create", True), ("rename", False), ("sync_folder", False), ("write", True), ("sync", True)],
+)
+def test_a_disk_that_is_broken_for_long_uses_up_no_descriptors(tmp_path: Path, name: str, after: bool) -> None:
+    broken = True
+    disk, now, before = Unlucky(lambda _, called: broken and called == name, after), Clock(), descriptors()
+    held = spool(tmp_path, disk=disk, now=now)
+    held.add([batch(0)])
+    for _ in range(50):
+        assert held.commit() == 0
+        now.now += limits.DISK_RETRY
+    assert descriptors() <= before + 2, "a lock, and a segment"
+    broken = False
+    assert held.commit() == batch(0).rows, held.trouble
+    assert sequences(drained(held)) == [0]
+    held.close()
+    assert descriptors() == before
+
+
+def test_a_folder_that_somebody_removes_is_none_of_ours(tmp_path: Path) -> None:
+    first = spool(tmp_path)
+    kept(first, Clock(), 0, 1)
+    first.close()
+    held = spool(tmp_path, "b2")
+    kept(held, Clock(), 2)
+    taken = held.next()
+    assert taken is not None
+    (folder,) = {path.parent for path in tmp_path.rglob("*.seg") if "b2" not in str(path)}
+    shutil.rmtree(folder)
+    held.done(taken)
+    assert sequences(drained(held))[-1] == 2
+    held.close()
