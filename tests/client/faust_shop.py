@@ -1,6 +1,6 @@
 """A service that runs on Faust, as a process: `python faust_shop.py worker`. Where it sends to stands in its environment.
 
-Orders whose number is divisible by seven cannot be paid: its agent raises, and Faust starts it anew. Every order is a line of
+Two orders of 140 cannot be paid: the agent raises, and Faust starts it anew, which may take it five seconds. Every order is a line of
 a statement as well, written ten at a time.
 """
 
@@ -32,7 +32,7 @@ paid = app.topic(os.environ["PAID"], value_type=bytes, value_serializer="raw")
 async def pay(stream: Any) -> None:
     """Raises for what cannot be paid."""
     async for order in stream:
-        if int(order) % 7 == 0:
+        if int(order) % 70 == 69:
             raise ValueError("this one cannot be paid")
         await paid.send(value=order)
 
