@@ -17,8 +17,9 @@ from alerts import limits
 from alerts.openslo import Catalog, read_documents
 from alerts.openslo_slo import read_slo
 from alerts.policy import shipped_policies
-from alerts.problem import Mark, Problem, Sheet
+from alerts.problem import Mark, Sheet
 from alerts.slo import Policy, Slo
+from schemas.problem import Problem
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
 
 from alerts import limits
-from alerts.problem import Sheet, did_you_mean
+from alerts.problem import Sheet
 from alerts.yamltree import Fields, Items, Node, Scalar
+from schemas.problem import did_you_mean
 
 UNITS_MS: Mapping[str, int] = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DURATION = re.compile(r"([0-9]{1,6})([A-Za-z]+)")

@@ -11,8 +11,9 @@ import dataclasses
 from collections.abc import Mapping
 
 from alerts.fields import name_of, section, text_map_of, text_of, text_or, word_of
-from alerts.problem import Mark, Sheet, did_you_mean
+from alerts.problem import Mark, Sheet
 from alerts.yamltree import Fields, Node, Scalar, documents
+from schemas.problem import did_you_mean
 
 VERSION = "openslo/v1"
 OBEYED = ("SLO", "SLI", "AlertPolicy", "AlertCondition")

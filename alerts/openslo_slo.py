@@ -18,9 +18,10 @@ from alerts.openslo import Catalog, Document, inline
 from alerts.openslo_alerting import read_tiers
 from alerts.openslo_sli import KINDS, Sli, read_sli
 from alerts.policy import DEFAULT, can_fire, scaled
-from alerts.problem import Sheet, did_you_mean
+from alerts.problem import Sheet
 from alerts.slo import Objective, Operator, Policy, Slo, Threshold
 from alerts.yamltree import Node
+from schemas.problem import did_you_mean
 
 _REQUIRED = ("service", "timeWindow", "budgetingMethod", "objectives")
 _OPTIONAL = ("description", "indicator", "indicatorRef", "alertPolicies")

@@ -1,16 +1,15 @@
-"""Problems: what is wrong in a configuration file, as values with a place.
+"""Problems: what is wrong in one configuration file, gathered while it is read.
 
-What: `Problem` names file, line and column; `Sheet` collects all of one file. Why: a person mends ten mistakes
-in one go when the checker names ten. It refuses to raise: a bad file is an answer, not an accident.
+What: `Mark` is a place, `Sheet` collects all problems of a file. Why: a person mends ten mistakes in one go when the
+checker names ten. It refuses more than a bound of them: who sees a hundred mends the first.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Iterable
 
 from alerts import limits
+from schemas.problem import Problem
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,21 +18,6 @@ class Mark:
 
     line: int
     column: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True, order=True)
-class Problem:
-    """One mistake: where it is, what is wrong, and what would mend it (`hint`, may be empty)."""
-
-    file: str
-    line: int
-    column: int
-    what: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        text = f"{self.file}:{self.line}:{self.column}: {self.what}"
-        return f"{text} ({self.hint})" if self.hint else text
 
 
 class Sheet:
@@ -55,13 +39,3 @@ class Sheet:
 
     def __len__(self) -> int:
         return len(self._problems)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known word, or lists the known ones."""
-    words = sorted(set(known))
-    folded = {name.casefold(): name for name in words}
-    near = difflib.get_close_matches(word.casefold(), list(folded), n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {folded[near[0]]!r}?"
-    return f"known: {', '.join(words[:12])}" if words else ""

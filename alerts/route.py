@@ -24,8 +24,9 @@ from alerts.config import BadConfig, read_texts
 from alerts.fields import flag_of, items_of, name_of, section, texts_of
 from alerts.matcher import Matcher, Matchers
 from alerts.matcher import read as read_matchers
-from alerts.problem import Mark, Problem, Sheet, did_you_mean
+from alerts.problem import Mark, Sheet
 from alerts.yamltree import Node, documents
+from schemas.problem import Problem, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -263,7 +263,7 @@ def channels(path: str, environment: Mapping[str, str]) -> list[Check]:
 
 def _reachable(name: str, url: str) -> Check:
     parts = urllib.parse.urlsplit(url)
-    number = parts.port or (443 if parts.scheme == "https" else 80)
+    number = parts.port or {"https": 443, "smtp": 587, "smtps": 465}.get(parts.scheme, 80)
     try:
         socket.create_connection((parts.hostname or "", number), ANSWER_S).close()
     except OSError as error:

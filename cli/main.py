@@ -91,7 +91,7 @@ def acls(
     bootstrap: Bootstrap = None,
     json: Json = False,
 ) -> None:
-    """What emitter, gateway, worker, analyst and operator need on a broker that denies by default: for kafka-acls."""
+    """What emitter, gateway, worker, fleet, analyst and operator need on a broker that denies by default: for kafka-acls."""
 
     def work() -> int:
         from cli import acls

@@ -14,18 +14,14 @@ from pathlib import Path
 from rich.text import Text
 
 from alerts.config import load, read_texts
-from alerts.problem import Problem as OpenSloProblem
 from alerts.route import parse_routes
 from cli import output
 from cli.output import OK, PROBLEM, USAGE, Stop
+from schemas.problem import Problem
 from sinks.channels import parse_channels
-from sinks.yamlplace import Problem as ChannelProblem
 
 CHANNELS = re.compile(r"^channels\s*:", re.MULTILINE)
 ROUTES = re.compile(r"^receivers\s*:", re.MULTILINE)
-
-
-Problem = OpenSloProblem | ChannelProblem
 
 
 def run(paths: Sequence[Path], *, json: bool) -> int:

@@ -31,6 +31,7 @@ TOPICS: Mapping[str, str] = {
     "telemetry.dlq": "dead_letter.avsc",
 }
 ANSWER_S = 20.0  # for a broker to answer
+BEGINS_BYTES = 256  # kept of a record that was put aside or refused
 FLAG_FINAL = 4  # bit of `flags`
 FRACTION = 2**40  # units of `sum_frac` in one unit of the measurement
 
@@ -102,6 +103,8 @@ class Audit:
         self._found: dict[tuple[bytes, int], tuple[int, Cell]] = {}  # (definition, start) -> (as-of offset, cell)
         self._late: dict[tuple[int, int], bytes] = {}  # (partition, offset) -> original
         self._dead: dict[tuple[int, int], str] = {}  # (partition, offset) -> reason
+        #: (topic, partition, offset) of one that was put aside or refused -> reason, and how it begins
+        self.letters: dict[tuple[str, int, int], tuple[str, bytes]] = {}
         self._identities: dict[bytes, Identity] = {}
         self.rollups = 0  # rows read, all revisions
         self._final: dict[tuple[bytes, int], int] = {}  # lowest revision that said "final"
@@ -117,6 +120,7 @@ class Audit:
                 self.read_rollup(record["cells"])
             return
         place = (record["partition"], record["offset"])
+        self.letters[topic, *place] = (record["reason"], record["original"][:BEGINS_BYTES])
         if topic == "telemetry.late":
             self._late[place] = record["original"]
         else:

@@ -42,7 +42,7 @@ class Objective:
         for (metric, _, _, source_kind, labels), events in outcomes.items():
             if metric == self.metric and source_kind == self.source_kind:
                 known = dict(labels)
-                group = tuple((label, known[label]) for label in self.group_by if label in known)
+                group = tuple(sorted((label, known[label]) for label in self.group_by if label in known))
                 parts.setdefault(group, []).append(events)
         found: dict[Group, Events] = {}
         for group, events_of in parts.items():

@@ -45,12 +45,13 @@ class Pager:
 
 
 @contextlib.contextmanager
-def stand_ins(directory: Path, fallback_s: int = 0) -> Iterator[Pager]:
+def stand_ins(directory: Path, fallback_s: int = 0, timeout_s: int = 0) -> Iterator[Pager]:
     """Both receivers for the length of the block, and after `fallback_s` (0: never) a third in the place of a pager that
-    takes nothing. The channels' file is written to `directory`."""
+    takes nothing. `timeout_s`: how long the pager's answer is waited for (0: as it comes). The channels' file is written to
+    `directory`."""
     with PagerDutyFake() as pagerduty, WebhookFake() as webhook, WebhookFake() as backup:
         path = directory / "channels.yaml"
-        text = channels(pagerduty.url, webhook.url, backup.url if fallback_s else "", fallback_s)
+        text = channels(pagerduty.url, webhook.url, backup.url if fallback_s else "", fallback_s, timeout_s)
         path.write_text(text, encoding="utf-8")
         environment = {
             "TOCSIN_CHANNELS_PATH": str(path),
@@ -60,9 +61,12 @@ def stand_ins(directory: Path, fallback_s: int = 0) -> Iterator[Pager]:
         yield Pager(pagerduty, webhook, environment, backup if fallback_s else None)
 
 
-def channels(pagerduty_url: str, webhook_url: str, backup_url: str = "", fallback_s: int = 0) -> str:
+def channels(
+    pagerduty_url: str, webhook_url: str, backup_url: str = "", fallback_s: int = 0, timeout_s: int = 0
+) -> str:
     """The channels' file: where the demo's channels end."""
     pager = [f"    fallback: backup\n    fallback_after: {fallback_s}s"] if backup_url else []
+    wait = [f"    timeout: {timeout_s}s"] if timeout_s else []
     spare = [f"  - name: backup\n    kind: webhook\n    url: {backup_url}"] if backup_url else []
     return "\n".join(
         [
@@ -72,6 +76,7 @@ def channels(pagerduty_url: str, webhook_url: str, backup_url: str = "", fallbac
             f"    routing_key_env: {KEY_VARIABLE}",
             f"    url: {pagerduty_url}",
             *pager,
+            *wait,
             "  - name: webhook",
             "    kind: webhook",
             f"    url: {webhook_url}",

@@ -85,11 +85,13 @@ class Log:
 
     def detected_ms(self, slo: str, group: Group, since_ms: int) -> int | None:
         """When the platform decided, by its own clock, that the group pages, at or after a time."""
+        labels = dict(group)
         times = [
             transition.detected_ms
             for transitions in self.alerts.values()
             for transition in transitions
-            if (transition.slo, tuple(sorted(transition.labels.items()))) == (slo, group)
+            if transition.slo == slo
+            and transition.labels == labels
             and transition.severity == "page"
             and transition.previous_severity != "page"
             and transition.detected_ms >= since_ms
@@ -112,6 +114,7 @@ def deduplicated(arrivals: Sequence[Arrival]) -> dict[str, tuple[int, int | None
 def match(expected: Sequence[Expected], arrivals: Sequence[Arrival], log: Log) -> tuple[list[Page], list[str]]:
     """Each expected page with what became of it, and the dedup keys of pages that nothing asked for."""
     seen = deduplicated(arrivals)
+    subjects = {key: log.subjects(key) for key in seen}
     used: set[str] = set()
     found: list[Page] = []
     for page in expected:
@@ -119,7 +122,7 @@ def match(expected: Sequence[Expected], arrivals: Sequence[Arrival], log: Log) -
         candidates = [
             (triggered, resolved, key)
             for key, (triggered, resolved) in seen.items()
-            if (page.slo, page.group) in log.subjects(key)
+            if (page.slo, page.group) in subjects[key]
             and triggered >= page.fires_ms - SLACK_MS
             and (until is None or triggered <= until)
         ]

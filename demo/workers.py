@@ -40,6 +40,7 @@ class Workers:
         }
         self._logs = logs
         self._running: dict[str, Child] = {}
+        self._log_of: dict[str, Path] = {}
         self.kills = 0
 
     @property
@@ -49,10 +50,14 @@ class Workers:
 
     def start(self, name: str, own: Mapping[str, str] | None = None) -> None:
         """Start one worker; its log begins anew unless it ran before. `own`: settings that only this one gets."""
-        log = self._logs / f"{name}-{self.kills}.log"
+        log = self._log_of[name] = self._logs / f"{name}-{self.kills}.log"
         command = [sys.executable, "-m", *self._program]
         environment = {**self._environment, **(own or {})}
         self._running[name] = spawn(command, environment, log, name=name, mark=self._program[0], ports=(), guarded=True)
+
+    def log(self, name: str) -> Path:
+        """Where one that was started writes, or wrote last."""
+        return self._log_of[name]
 
     def pid(self, name: str) -> int:
         """The process id of one that was started."""
@@ -67,7 +72,7 @@ class Workers:
         for name, child in self._running.items():
             code = child.exit_code()
             if code is not None:
-                raise WorkerEnded(name, code, self._logs / f"{name}-{self.kills}.log")
+                raise WorkerEnded(name, code, self._log_of[name])
 
     def kill(self, name: str) -> None:
         """End one worker with SIGKILL: no chance to tidy up."""

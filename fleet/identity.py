@@ -32,6 +32,10 @@ class Naming:
         key = hashlib.blake2b(self.secret.encode()).digest() if self.secret else b""
         return "vehicle-" + hashlib.blake2b(vin.encode(), digest_size=_HASH_BYTES, key=key).hexdigest()
 
+    def hidden(self, vin: str) -> str:
+        """What no text may say of the vehicle; empty where it goes by its VIN."""
+        return "" if self.plain else vin
+
 
 def vin_of(key: bytes | None, told: str) -> str:
     """The VIN of a record by its key, which fleet-telemetry takes from the vehicle's certificate. Raises CorruptRecord."""

@@ -21,9 +21,10 @@ from schemas.limits import LABEL_KEY_CHARS, LABEL_VALUE_CHARS, METRIC_CHARS, UNI
 
 DEFAULT: Final = "signals.toml"
 #: Labels that the adapter itself makes.
-OURS: Final = frozenset(
-    {"vehicle", "state", "part", "fate", "name", "phase", "event", "interface", "service", "environment", "region"}
-)
+OURS: Final = frozenset({
+    "vehicle", "state", "part", "fate", "name", "phase", "audience", "lasted_s", "event", "interface", "service", "environment",
+    "region",
+})  # fmt: skip
 
 LabelName = Annotated[str, Field(min_length=1, max_length=LABEL_KEY_CHARS)]
 LabelValue = Annotated[str, Field(max_length=LABEL_VALUE_CHARS)]
@@ -57,6 +58,17 @@ class Rule(BaseModel):
         return self
 
 
+class _Events(BaseModel):
+    """What events of alerts and errors may say."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tags: list[str] | None = Field(
+        default=None, max_length=limits.TAGS
+    )  # of errors; none given: all that name no secret
+    body: bool = False  # of errors, in their words
+
+
 class _File(BaseModel):
     """The file."""
 
@@ -68,11 +80,13 @@ class _File(BaseModel):
     labels: dict[LabelName, LabelValue] = Field({}, max_length=limits.OWN_LABELS)
     follow: dict[LabelName, str] = Field({}, max_length=limits.FOLLOWED)
     signals: dict[str, Rule] = Field({}, max_length=limits.SIGNALS)
+    events: _Events = _Events()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Mapping:
-    """The file, by numbers of signals. `follow`: number of a signal -> the label that has its newest value."""
+    """The file, by numbers of signals. `follow`: number of a signal -> the label that has its newest value. `tags`, `body`: what
+    an error's event may say of them; None are all tags."""
 
     service: str
     environment: str
@@ -80,6 +94,8 @@ class Mapping:
     labels: tuple[tuple[str, str], ...]
     follow: Names[int, str]
     rules: Names[int, Rule]
+    tags: frozenset[str] | None = None
+    body: bool = False
 
 
 def read(text: str) -> Mapping:
@@ -102,6 +118,8 @@ def read(text: str) -> Mapping:
         tuple(sorted(found.labels.items())),
         {_number(signal): label for label, signal in found.follow.items()},
         {_number(signal): rule for signal, rule in found.signals.items()},
+        None if found.events.tags is None else frozenset(found.events.tags),
+        found.events.body,
     )
 
 

@@ -8,7 +8,7 @@ acknowledged, and a crash makes us read again. It refuses to grow: see `fleet.li
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 from fleet import limits
 from fleet.limits import OTHER
@@ -23,14 +23,23 @@ class Seen:
     def __init__(self, marks: dict[int, int] | None = None) -> None:
         self.marks = marks or {}
 
-    def first(self, mark: int, item: int, *, again: bool = False) -> bool:
+    def together(self, marks: Iterable[int], most: int) -> frozenset[int]:
+        """Of the marks of one record those that can be remembered at once; those that are known come first, and will be the
+        last to be forgotten."""
+        different = dict.fromkeys(marks)
+        known = [mark for mark in different if mark in self.marks]
+        for mark in known:
+            self.marks[mark] = self.marks.pop(mark)
+        return frozenset([*known, *(mark for mark in different if mark not in self.marks)][:most])
+
+    def first(self, mark: int, item: int, *, again: bool = False, most: int = limits.SEEN) -> bool:
         """Whether the item of that mark is new; it is known from now on. `again`: its sender says that it sent it before;
-        then what is older than all that is remembered is not new."""
+        then what is older than all that is remembered is not new. `most`: so many marks are remembered."""
         bits = self.marks.get(mark)
         if bits is None:
-            if again and len(self.marks) >= limits.SEEN and mark < min(self.marks):
+            if again and len(self.marks) >= most and mark < min(self.marks):
                 return False
-            while len(self.marks) >= limits.SEEN:
+            while len(self.marks) >= most:
                 del self.marks[next(iter(self.marks))]  # the one that came first
             self.marks[mark] = 1 << item
             return True

@@ -56,11 +56,14 @@ class Signals:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Report:
-    """One alert or error. `ended_ms` 0: it has not."""
+    """One alert or error. `ended_ms` 0: it has not. An alert has audiences; an error tags, in its order, and a body."""
 
     name: str
     started_ms: int
     ended_ms: int = 0
+    audiences: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    body: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

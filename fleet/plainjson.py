@@ -14,15 +14,18 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from fleet import names
+from fleet.limits import OTHER
 from fleet.messages import Connectivity, Flags, Gap, Link, Opaque, Report, Reports, Signals, SignalValue
-from fleet.wire import DOORS, TYRES, bounded
+from fleet.wire import AUDIENCES, DOORS, TYRES, audience, bounded
 from schemas import corrupt
 from schemas.corrupt import CorruptRecord
 
 M = TypeVar("M", Signals, Reports, Connectivity)
 Fields = Mapping[str, object]
 
+_AUDIENCES: Final = {name.replace("_", ""): name for name in AUDIENCES} | {"unknownaudience": AUDIENCES[0]}
 _FRACTION: Final = re.compile(r"\.(\d+)")
+_HALF: Final = re.compile("[\ud800-\udfff]")  # JSON can say it, UTF-8 cannot
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
 _REALS: Final = frozenset({"intValue", "longValue", "floatValue", "doubleValue"})
@@ -75,15 +78,21 @@ def _fields(value: object) -> Fields:
     return value
 
 
-def _items(value: object) -> list[Fields]:
+def _list(value: object) -> list[object]:
     if not isinstance(value, list | None):
         raise _Unfit("a list is expected")
-    return [_fields(item) for item in bounded(value or [])]
+    return bounded(value or [])
+
+
+def _items(value: object) -> list[Fields]:
+    return [_fields(item) for item in _list(value)]
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str | None):
         raise _Unfit("a text is expected")
+    if value and not value.isascii() and _HALF.search(value):
+        raise _Unfit("half a character")
     return value or ""
 
 
@@ -151,11 +160,21 @@ def _reports(found: Fields, of: str, one: Callable[[Fields], Report]) -> Reports
 
 
 def _alert(found: Fields) -> Report:
-    return Report(_text(found.get("name")), _time_ms(found.get("startedAt")), _time_ms(found.get("endedAt")))
+    audiences = tuple(dict.fromkeys(map(_audience, _list(found.get("audiences")))))
+    return Report(_text(found.get("name")), _time_ms(found.get("startedAt")), _time_ms(found.get("endedAt")), audiences)
+
+
+def _audience(value: object) -> str:
+    """Of its name, or of the number of one that came after its server; names were spelled in several ways."""
+    if isinstance(value, int):
+        return audience(value)
+    return _AUDIENCES.get(_text(value).replace("_", "").lower(), OTHER)
 
 
 def _error(found: Fields) -> Report:
-    return Report(_text(found.get("name")), _time_ms(found.get("createdAt")))
+    told = bounded(list(_fields(found.get("tags") or {}).items()))
+    tags = tuple((_text(key), _text(value)) for key, value in told)
+    return Report(_text(found.get("name")), _time_ms(found.get("createdAt")), tags=tags, body=_text(found.get("body")))
 
 
 def _connectivity(found: Fields) -> Connectivity:

@@ -50,6 +50,8 @@ def _number(value: SignalValue) -> float | Fate:
         text = value.strip()
         if not text:
             return Fate.MISSING
+        if "_" in text or not text.isascii():  # Python reads such a text as a number, nobody else does
+            return Fate.UNREADABLE
         try:
             value = _WORDS[text.lower()] if text.lower() in _WORDS else float(text)
         except ValueError:

@@ -25,21 +25,23 @@ _RECORD = 0  # the bit of the record itself among those of its signals, two each
 
 
 def rows_of(
-    message: Signals, vehicle: Vehicle, source: str, mapping: Mapping, known: Known
+    message: Signals, arrived_ms: int, vehicle: Vehicle, source: str, mapping: Mapping, known: Known
 ) -> tuple[list[Row], collections.Counter[Fate]]:
-    """The measurements, and how many signals came to which fate."""
+    """The measurements, and how many signals came to which fate. Which value is the newest is decided by times that are not
+    beyond the record's arrival: a clock that was ahead once would else stop all that follows it."""
     at, fates = message.created_ms, collections.Counter[Fate]()
+    newest_ms = min(at, arrived_ms)
     rows: list[Row] = []
     fresh = vehicle.seen.first(at, _RECORD, again=message.resent)
     for signal, value in message.values:
-        _follow(vehicle, mapping, signal, value, at)
+        _follow(vehicle, mapping, signal, value, newest_ms)
     labels = followed(vehicle, mapping, known)
     for signal, value in message.values:
         rule = mapping.rules.get(signal)
         if rule is None:
             fates[Fate.UNMAPPED] += 1
             continue
-        found = _judged(message, vehicle, signal, rule, value)
+        found = _judged(message, newest_ms, vehicle, signal, rule, value)
         if isinstance(found, Fate):
             fates[found] += 1
             continue
@@ -75,11 +77,11 @@ def _follow(vehicle: Vehicle, mapping: Mapping, signal: int, value: SignalValue,
         vehicle.about[signal] = (at, value.strip()[:TEXT_CHARS])
 
 
-def _judged(message: Signals, vehicle: Vehicle, signal: int, rule: Rule, value: SignalValue) -> Reading | Fate:
+def _judged(message: Signals, at: int, vehicle: Vehicle, signal: int, rule: Rule, value: SignalValue) -> Reading | Fate:
     """The reading if it counts, else its fate."""
-    found, at = read(value, rule), message.created_ms
+    found = read(value, rule)
     gap = isinstance(found, Fate)
-    if not vehicle.seen.first(at, 2 * signal + gap, again=message.resent):
+    if not vehicle.seen.first(message.created_ms, 2 * signal + gap, again=message.resent):
         return Fate.REPEATED
     if isinstance(found, Fate):
         return found

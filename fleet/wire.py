@@ -14,13 +14,15 @@ from fleet import limits, names
 from fleet.messages import Connectivity, Flags, Gap, Link, Opaque, Report, Reports, Signals, SignalValue
 from schemas import corrupt
 from schemas.corrupt import CorruptRecord
-from schemas.protobuf import Value, double, fields, octets, signed, single, text, whole
+from schemas.protobuf import Value, double, fields, octets, packed, signed, single, text, whole
 
 T = TypeVar("T")
 M = TypeVar("M", Signals, Reports, Connectivity)
 
 _NS_PER_MS: Final = 1_000_000
+_BEYOND_MS: Final = 315_576_000_000_000
 DOORS: Final = ("DriverFront", "DriverRear", "PassengerFront", "PassengerRear", "TrunkFront", "TrunkRear")
+AUDIENCES: Final = ("unknown", "customer", "service", "service_fix")
 TYRES: Final = (
     "front_left", "front_right", "rear_left", "rear_right", "semi_middle_axle_left_2", "semi_middle_axle_right_2",
     "semi_rear_axle_left", "semi_rear_axle_right", "semi_rear_axle_left_2", "semi_rear_axle_right_2",
@@ -56,29 +58,27 @@ def _read(reader: Callable[[memoryview], M], data: bytes, what: str) -> M:
         raise CorruptRecord(corrupt.FRAMING, -1, f"not a {what}: {error}") from error
 
 
-def _signals(view: memoryview) -> Signals:
-    vin, created, resent = "", memoryview(b""), False
-    values: list[tuple[int, SignalValue]] = []
+def _split(view: memoryview, of: int) -> tuple[list[Value], dict[int, Value]]:
+    """The values of the repeated field `of`, and of each other field the last one, as protobuf has it."""
+    several: list[Value] = []
+    others: dict[int, Value] = {}
     for number, value in fields(view):
-        if number == 1:
-            values.append(_datum(octets(value)))
-        elif number == 2:
-            created = octets(value)
-        elif number == 3:
-            vin = text(value)
-        elif number == 4:
-            resent = bool(whole(value))
-    return Signals(vin, _time_ms(created), tuple(bounded(values)), resent)
+        if number == of:
+            several.append(value)
+        else:
+            others[number] = value
+    return bounded(several), others
+
+
+def _signals(view: memoryview) -> Signals:
+    data, found = _split(view, 1)
+    values = tuple(_datum(octets(one)) for one in data)
+    return Signals(text(found.get(3, b"")), _time_ms(found.get(2, b"")), values, bool(whole(found.get(4, 0))))
 
 
 def _datum(view: memoryview) -> tuple[int, SignalValue]:
-    signal, found = 0, memoryview(b"")
-    for number, value in fields(view):
-        if number == 1:
-            signal = whole(value)
-        elif number == 2:
-            found = octets(value)
-    return signal, _value(found)
+    found = dict(fields(view))
+    return whole(found.get(1, 0)), _value(octets(found.get(2, b"")))
 
 
 def _value(view: memoryview) -> SignalValue:
@@ -117,34 +117,45 @@ _PLAIN: Final[Mapping[int, Callable[[Value], SignalValue]]] = {
 
 
 def _reports(view: memoryview, one: Callable[[memoryview], Report]) -> Reports:
-    vin, created = "", memoryview(b"")
-    found: list[Report] = []
-    for number, value in fields(view):
-        if number == 1:
-            found.append(one(octets(value)))
-        elif number == 2:
-            created = octets(value)
-        elif number == 3:
-            vin = text(value)
-    return Reports(vin, _time_ms(created), tuple(bounded(found)))
+    reports, found = _split(view, 1)
+    told = tuple(one(octets(report)) for report in reports)
+    return Reports(text(found.get(3, b"")), _time_ms(found.get(2, b"")), told)
 
 
 def _alert(view: memoryview) -> Report:
-    found = dict(fields(view))
-    started, ended = (_time_ms(octets(found.get(number, b""))) for number in (3, 4))
-    return Report(text(found.get(1, b"")), started, ended)
+    told, found = _split(view, 2)
+    started, ended = (_alert_ms(found.get(number, b"")) for number in (3, 4))
+    numbers = [number for value in told for number in ([value] if isinstance(value, int) else packed(octets(value)))]
+    return Report(text(found.get(1, b"")), started, ended, tuple(dict.fromkeys(map(audience, bounded(numbers)))))
+
+
+def _alert_ms(value: Value) -> int:
+    """Some vehicles write ms where seconds belong, which newer servers mend: beyond ten thousand years."""
+    found = _time_ms(value)
+    return found // 1000 if found >= _BEYOND_MS else found
+
+
+def audience(number: int) -> str:
+    """Whom an alert is for, of its number."""
+    return AUDIENCES[number] if 0 <= number < len(AUDIENCES) else limits.OTHER
 
 
 def _error(view: memoryview) -> Report:
+    told, found = _split(view, 3)
+    tags = tuple(_tag(octets(one)) for one in told)
+    return Report(text(found.get(2, b"")), _time_ms(found.get(1, b"")), tags=tags, body=text(found.get(4, b"")))
+
+
+def _tag(view: memoryview) -> tuple[str, str]:
     found = dict(fields(view))
-    return Report(text(found.get(2, b"")), _time_ms(octets(found.get(1, b""))))
+    return text(found.get(1, b"")), text(found.get(2, b""))
 
 
 def _connectivity(view: memoryview) -> Connectivity:
     found = dict(fields(view))
     return Connectivity(
         text(found.get(1, b"")),
-        _time_ms(octets(found.get(4, b""))),
+        _time_ms(found.get(4, b"")),
         text(found.get(2, b"")),
         link_of(whole(found.get(3, 0))),
         text(found.get(5, b"")),
@@ -156,9 +167,9 @@ def link_of(number: int) -> Link:
     return Link(number) if number in Link._value2member_map_ else Link.UNKNOWN
 
 
-def _time_ms(view: memoryview) -> int:
+def _time_ms(value: Value) -> int:
     """A google.protobuf.Timestamp; 0 for none."""
-    found = dict(fields(view))
+    found = dict(fields(octets(value)))
     return signed(whole(found.get(1, 0))) * 1000 + signed(whole(found.get(2, 0))) // _NS_PER_MS
 
 

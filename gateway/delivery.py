@@ -1,10 +1,10 @@
 """Delivery: records to Kafka, and the wait until all in-sync replicas have them.
 
 What: one idempotent librdkafka producer with acks=all, a thread that serves its reports, and a gate that is shut while
-no broker answers. Why: 200 is a promise, so it needs the broker's word for every record; and while brokers are away the
-refusal must cost nothing, or the retries of a fleet would fill the queue. It refuses to keep anything for later: what is
-not acknowledged within the timeout is reported as failed, and the client, which still has it, sends it again. After a
-refusal the producer is made anew when the files of its credentials have changed.
+no broker answers; tenants share its queue as they share the memory. Why: 200 is a promise, so it needs the broker's word for
+every record; and while brokers are away the refusal must cost nothing, or the retries of a fleet would fill the queue. It
+refuses to keep anything for later: what is not acknowledged within the timeout is reported as failed, and the client, which
+still has it, sends it again. After a refusal the producer is made anew when the files of its credentials have changed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from access.refusals import Ear
 from access.security import OPEN, KafkaSecurity
 from gateway import crash, selfmetrics
 from gateway.limits import LINGER_MS, POLL_S, PROBE_S, QUEUE_RECORDS, SPARE_S
+from gateway.memory import Budget, Share
 from gateway.refusal import busy
 from schemas.limits import RECORD_BYTES
 
@@ -37,8 +38,14 @@ FOR_GOOD = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, 
 FIXED: Mapping[str, object] = {"acks": "all", "enable.idempotence": True, "partitioner": "murmur2_random"}
 BROKER: Final = "broker"  # the reason of a refusal for want of one
 _FRAME_BYTES = 4_096  # key and headers of a record
+_FULL: Final = ("queue", "the queue to Kafka is full at the moment")
 
 Outgoing = tuple[bytes, bytes, Sequence[tuple[str, bytes]]]  # key, value, headers
+
+
+def _tenant_of(record: Outgoing) -> str:
+    """Whose it is, as its header says: a request has one tenant."""
+    return dict(record[2]).get("tenant", b"").decode()
 
 
 class _Ticket:
@@ -83,6 +90,8 @@ class Delivery:
     ) -> None:
         self.topic = topic
         self.timeout_s = timeout_s
+        self._queue = Budget(queue_bytes, _FULL)
+        self._least_bytes = queue_bytes // QUEUE_RECORDS  # of a record, so that their number is shared too
         self._security = security
         self._ear = Ear(security.principal, lambda why: selfmetrics.BROKER_REFUSALS.labels(why).inc())
         self._config: dict[str, object] = {
@@ -95,7 +104,7 @@ class Delivery:
             "message.max.bytes": RECORD_BYTES + _FRAME_BYTES,
             "delivery.timeout.ms": int(timeout_s * 1000),
             "queue.buffering.max.messages": QUEUE_RECORDS,
-            "queue.buffering.max.kbytes": max(queue_bytes >> 10, 1),
+            "queue.buffering.max.kbytes": max(queue_bytes >> 9, 1),  # ours is full before: keys and headers count there
             "error_cb": self._broken,
             **FIXED,
         }
@@ -129,14 +138,17 @@ class Delivery:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         ticket = _Ticket(len(records), loop, done)
-        self._hand_over(records, ticket)
-        self._reach("before_ack")
-        try:
-            async with asyncio.timeout(self.timeout_s + SPARE_S):
-                await done
-        except TimeoutError:
-            self._shut("deliveries were not reported in time")
-            raise busy(BROKER, "Kafka did not answer in time", 2) from None
+        with Share(self._queue, _tenant_of(records[0])) as share:
+            # One request has room where there is nothing else, however large it is.
+            share.grow(min(sum(max(len(value), self._least_bytes) for _, value, _ in records), self._queue.most // 2))
+            self._hand_over(records, ticket)
+            self._reach("before_ack")
+            try:
+                async with asyncio.timeout(self.timeout_s + SPARE_S):
+                    await done
+            except TimeoutError:
+                self._shut("deliveries were not reported in time")
+                raise busy(BROKER, "Kafka did not answer in time", 2) from None
         if ticket.failed is not None:
             self._failed(ticket.failed)
         self._reach("after_ack")
@@ -156,7 +168,7 @@ class Delivery:
                     report(cause, None)
         except BufferError:
             # Those before it may still arrive; the client sends all of them again, and the sequence tells them apart.
-            raise busy("queue", "the queue to Kafka is full at the moment") from None
+            raise busy(*_FULL) from None
 
     def _failed(self, error: KafkaError) -> None:
         """A delivery failed for now. Raises Refusal."""

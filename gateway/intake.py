@@ -8,7 +8,6 @@ acknowledged, the whole request is refused, and sent again; and to overtake what
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -16,13 +15,15 @@ from typing import Protocol
 from gateway import selfmetrics
 from gateway.delivery import BROKER, Outgoing
 from gateway.identity import Identity
-from gateway.limits import SHED_FROM, SHED_RETRY_S, TURN_RECORDS
+from gateway.large import Large
+from gateway.limits import LARGE_RECORD_BYTES, SHED_FROM, SHED_RETRY_S
 from gateway.quotas import Quotas, Rates
 from gateway.recent import Key, Recent
 from gateway.refusal import Refusal
 from gateway.segment import Kept
 from gateway.spool import Spool
-from gateway.verdicts import DUPLICATE, SPOOLED, STORED, Record, Verdict, judged, rejected, retry
+from gateway.turn import Turn
+from gateway.verdicts import DUPLICATE, SPOOLED, STORED, Record, Verdict, judged, judging, rejected, retry
 from schemas import corrupt
 
 
@@ -43,13 +44,18 @@ class Intake:
         pressure: Callable[[], float] = lambda: 0.0,
         watched: frozenset[str] = frozenset(),
         spool: Spool | None = None,
+        large: Large | None = None,
     ) -> None:
-        """`pressure`: how full the memory is, 0 to 1. `watched`: metrics that an SLO reads; none: nothing is shed."""
+        """`pressure`: how full the memory is, 0 to 1. `watched`: metrics that an SLO reads; none: nothing is shed.
+
+        `large`: who judges large records; none: they are judged here.
+        """
         self._delivery = delivery
         self._quotas = quotas or Quotas(Rates(), Rates(), 1.0)
         self._pressure = pressure
         self._watched = watched
         self._spool = spool
+        self._large = large
         self._recent = (Recent(), Recent())  # of telemetry, of logs: a source counts them apart
 
     def admit(self, identity: Identity, size: int) -> None:
@@ -63,10 +69,10 @@ class Intake:
     async def take(self, identity: Identity, records: Iterable[bytes | Verdict]) -> list[Verdict]:
         """Verdicts in order, once Kafka has acknowledged. A Verdict among `verdicts` stays as it is. Raises Refusal."""
         found: list[Record | Verdict] = []
-        for number, given in enumerate(records, 1):
-            found.append(given if isinstance(given, Verdict) else judged(given, identity))
-            if number % TURN_RECORDS == 0:
-                await asyncio.sleep(0)  # judging is work, and the loop is everybody's
+        turn = Turn()
+        for given in records:
+            await turn.next()  # judging is work
+            found.append(given if isinstance(given, Verdict) else await self._judged(given, identity))
         verdicts, places = self._sorted_out(identity, found)
         good = [record for place in places if isinstance(record := found[place], Record)]
         for_good, status = await self._accepted(identity, good)
@@ -81,6 +87,13 @@ class Intake:
         for verdict in verdicts:
             selfmetrics.RECORDS.labels(verdict.status, verdict.reason).inc()
         return verdicts
+
+    async def _judged(self, data: bytes, identity: Identity) -> Record | Verdict:
+        """Raises Refusal."""
+        if self._large is None or len(data) <= LARGE_RECORD_BYTES:
+            return judged(data, identity)
+        (found,) = await self._large.read(identity.tenant, judging, data, identity)
+        return found
 
     async def _accepted(self, identity: Identity, good: list[Record]) -> tuple[dict[int, str], list[str]]:
         """(those that Kafka refuses for good, by place; what became of each other: STORED or SPOOLED). Raises Refusal.

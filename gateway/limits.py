@@ -12,7 +12,7 @@ from typing import Final
 
 BODY_BYTES: Final = 8 << 20  # as it comes, before it is unfolded
 UNFOLDED_BYTES: Final = 16 << 20  # the client sends 2 MiB at most
-JSON_BYTES: Final = 4 << 20  # a JSON body is parsed in one piece, and everybody waits for that
+JSON_BYTES: Final = 4 << 20  # it becomes objects, thirty times as large
 UNFOLD_RATIO: Final = 200  # telemetry compresses to a tenth, repetition to a hundredth; only a bomb goes beyond
 FREE_UNFOLD_BYTES: Final = 1 << 20  # below this size a ratio says nothing
 FIRST_UNFOLD_BYTES: Final = 1 << 18
@@ -52,7 +52,15 @@ LINGER_S: Final = 2.0  # for them
 
 # -- fairness on one thread
 
-TURN_RECORDS: Final = 16  # checked before others get a turn
+TURN_S: Final = 0.003  # of one body's elements, before others get a turn
+ELEMENTS: Final = 1 << 19  # resources, series, labels and points of one body; 8 MiB of good ones have fewer
+LARGE_BYTES: Final = 1 << 15  # below, a body is read and converted at once, within some milliseconds
+LARGE_RECORD_BYTES: Final = 1 << 17  # 4,096 measurements of some series take 64 KiB and 1 ms, a hostile record a second
+LARGE_WAIT_S: Final = 10.0  # of a large body, for the ones before it
+BESIDE_S: Final = 10.0  # for one body in the process beside us; the slowest form at its limit takes one or two
+BESIDE_NICE: Final = 5
+SERIES_PIECE: Final = 256  # of remote write, that come back at once
+SERIES_BYTES: Final = 1 << 20  # of one series of remote write
 
 # -- Kafka
 
@@ -98,7 +106,9 @@ OTLP_BYTES: Final = 8 << 20  # unfolded: it becomes objects, ten times as large
 HISTOGRAM_VALUES: Final = 10_000  # values that one histogram point may stand for
 HISTOGRAM_BUCKETS: Final = 1_024
 LOG_BATCH_BYTES: Final = 3 << 18  # texts of one batch of log records: with the rest it is below RECORD_BYTES
-TURN_POINTS: Final = 256  # converted before others get a turn
+OTLP_ATTRIBUTES: Final = 1_024  # of one resource, point or log record, before any is looked at
+OTLP_EXEMPLARS: Final = 64  # of one point: the last ones
+VALUE_ITEMS: Final = 1 << 14  # of one list or map; the text of so many is longer than any text that is taken
 
 # -- what is remembered
 

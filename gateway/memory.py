@@ -16,10 +16,11 @@ from gateway.refusal import busy
 
 
 class Budget:
-    """Bytes in use, and the most that may be. One event loop, no lock."""
+    """Bytes in use, and the most that may be. One event loop, no lock. `full`: reason and detail of a refusal for all."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, full: tuple[str, str] = ("memory", "the gateway is full at the moment")) -> None:
         self.most = most
+        self._full = full
         self.by_tenant: dict[str, int] = {}
         self.used = 0
         self.peak = 0
@@ -36,7 +37,7 @@ class Budget:
         """
         used, mine = self.used + size, self.by_tenant.get(tenant, 0) + size
         if used > self.most:
-            raise busy("memory", "the gateway is full at the moment")
+            raise busy(*self._full)
         holders = len(self.by_tenant) + (tenant not in self.by_tenant)
         if used > self.most * FAIR_FROM and mine > self.most * min(ALONE, 1 / holders):
             raise busy("share", "the gateway is busy, and this tenant holds its part of it")

@@ -24,6 +24,10 @@ class Refusal(Exception):
         self.headers: Mapping[str, str] = {}  # of the answer, beside those that every refusal has
         self.retry_after_s = max(retry_after_s, 1) if status in LATER else 0
 
+    def __reduce__(self) -> tuple[type[Refusal], tuple[int, str, str, int]]:
+        """It may come out of another process."""
+        return Refusal, (self.status, self.reason, self.detail, self.retry_after_s)
+
 
 def bad(reason: str, detail: str) -> Refusal:
     """400: the request itself is wrong."""

@@ -18,6 +18,8 @@ MEASUREMENTS = Counter("tocsin_gateway_measurements", "Measurements that Kafka h
 LOG_RECORDS = Counter("tocsin_gateway_log_records", "Log records and events that Kafka has acknowledged")
 BYTES = Counter("tocsin_gateway_body_bytes", "Bytes of bodies, as they came and unfolded", ["form"])
 REFUSALS = Counter("tocsin_gateway_refusals", "Whole requests refused", ["reason"])
+LARGE = Counter("tocsin_gateway_large_bodies", "Large bodies: read beside the loop, worked through in turns", ["where"])
+BESIDE_ENDED = Counter("tocsin_gateway_beside_ended", "Times that the process which reads large bodies ended", ["why"])
 CONNECTIONS = Gauge("tocsin_gateway_connections", "Open connections")
 CUT = Counter(
     "tocsin_gateway_connections_cut", "Connections that we ended: slow head, slow request, too many, too much", ["why"]

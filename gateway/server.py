@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -25,6 +26,7 @@ from gateway.door import Door, Route, Work, anybody
 from gateway.health import routes as health_routes
 from gateway.intake import Intake
 from gateway.keys import Keys
+from gateway.large import Large
 from gateway.limits import HANDSHAKE_S
 from gateway.memory import Budget
 from gateway.quotas import Quotas, Rates
@@ -51,6 +53,7 @@ class Gateway:
         self.settings = settings
         self._watched = watched
         self.budget = Budget(settings.memory_mib << 20)
+        self.large = Large(settings.readers)
         wait_s, queue = settings.delivery_timeout_s, settings.queue_mib << 20
         self.delivery = Delivery(bootstrap, settings.topic, wait_s, queue, security=settings)
         self.logs = Delivery(bootstrap, settings.logs_topic, wait_s, queue >> 2, security=settings)
@@ -71,14 +74,14 @@ class Gateway:
             self.spool = await asyncio.to_thread(Spool, settings.spool_dir, most, settings.spool_age_s)
             self._replay = asyncio.create_task(replayed(self.spool, self.delivery), name="replay")
         publisher = Split(self.delivery, self.logs)
-        intake = Intake(publisher, quotas(settings), lambda: self.budget.share, self._watched, self.spool)
-        routes = {PATH: Route("POST", Telemetry(intake, self.budget), browsers=True)}
+        intake = Intake(publisher, quotas(settings), lambda: self.budget.share, self._watched, self.spool, self.large)
+        routes = {PATH: Route("POST", Telemetry(intake, self.budget, self.large), browsers=True)}
         uploads = Uploads(intake, self.budget)
         routes[UPLOADS] = Route("POST", uploads.begin)
         routes[EACH_UPLOAD] = Route("PATCH", uploads.use, also=("HEAD", "DELETE"))
-        routes[write.PATH] = Route("POST", write.Write(intake, self.budget))
+        routes[write.PATH] = Route("POST", write.Write(intake, self.budget, self.large))
         routes[script.PATH] = Route("GET", script.Script(), open=True)
-        routes |= otlp_routes(intake, self.budget)
+        routes |= otlp_routes(intake, self.budget, self.large)
         routes[openapi.PATH] = Route("GET", openapi.Description([*routes, openapi.PATH]), open=True)
         who = self._credentials
         public = Door(routes, who, AccessLog(settings.access_log), who.knows_origin)
@@ -131,6 +134,7 @@ class Gateway:
             server.close()
             await asyncio.sleep(0)  # what has come in begins before idle connections are let go
             await listener.drain(self.settings.drain_s)
+        await asyncio.to_thread(self.large.close)
         if self.spool is not None and self._replay is not None:
             self._replay.cancel()
             await asyncio.gather(self._replay, return_exceptions=True)
@@ -143,14 +147,17 @@ class Gateway:
         return left
 
 
-def otlp_routes(intake: Intake, budget: Budget) -> Mapping[str, Route]:
+def otlp_routes(intake: Intake, budget: Budget, large: Large) -> Mapping[str, Route]:
     """OTLP's, where the packages of the extra `gateway` are installed; else none, and the log says so."""
     try:
         from gateway.otlp import logs, route
     except ModuleNotFoundError as missing:
         log.warning("no_otlp", missing=missing.name)
         return {}
-    works: dict[str, Work] = {route.PATH: route.Metrics(intake, budget), logs.PATH: logs.Logs(intake, budget)}
+    works: dict[str, Work] = {
+        route.PATH: route.Metrics(intake, budget, large),
+        logs.PATH: logs.Logs(intake, budget, large),
+    }
     return {path: Route("POST", work, browsers=True, refused=route.refused) for path, work in works.items()}
 
 
@@ -210,6 +217,8 @@ async def serve(settings: Settings, bootstrap: str, watched: frozenset[str] = fr
         loop.add_signal_handler(which, asked.set)
     gateway = Gateway(settings, bootstrap, watched)
     await gateway.start()
+    gc.collect()
+    gc.freeze()  # what is here now stays, and a collection that looks through all of it takes 50 ms of the loop
     await asked.wait()
     log.info("gateway_drains")
     return 1 if await gateway.drain() else 0

@@ -56,6 +56,7 @@ class Settings(KafkaSecurity):
 
     delivery_timeout_s: float = Field(5.0, gt=0.0, le=30.0)
     memory_mib: int = Field(128, ge=1)  # of bodies being read or on their way
+    readers: int = Field(1, ge=1, le=64)  # processes that read large bodies beside the one that answers
     queue_mib: int = Field(64, ge=1)  # of librdkafka
     max_connections: int = Field(2_000, ge=1)
     head_s: float = Field(HEAD_S, gt=0.0, le=60.0)  # from the connection to the end of a request's headers

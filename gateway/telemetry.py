@@ -13,7 +13,8 @@ from gateway.answers import verdicts_answer
 from gateway.body import body_of
 from gateway.identity import Identity
 from gateway.intake import Intake
-from gateway.jsonbatch import framed, parsed
+from gateway.jsonbatch import records
+from gateway.large import Large
 from gateway.limits import JSON_BYTES, UNFOLDED_BYTES
 from gateway.memory import Budget, Share
 from gateway.refusal import Refusal
@@ -25,9 +26,10 @@ PATH = "/v1/telemetry"
 class Telemetry:
     """The route's work."""
 
-    def __init__(self, intake: Intake, budget: Budget) -> None:
+    def __init__(self, intake: Intake, budget: Budget, large: Large) -> None:
         self._intake = intake
         self._budget = budget
+        self._large = large
 
     async def __call__(self, request: web.BaseRequest, identity: Identity) -> web.StreamResponse:
         """Verdicts, one a record. Raises Refusal."""
@@ -42,12 +44,11 @@ class Telemetry:
             if not declared:
                 self._intake.read(identity, len(body))
             selfmetrics.MEMORY.set(self._budget.used)
-            return verdicts_answer(await self._intake.take(identity, _records(kind, body, identity)))
+            return verdicts_answer(await self._intake.take(identity, await self._records(kind, body, identity)))
 
-
-def _records(kind: str, body: bytes, identity: Identity) -> list[bytes | Verdict]:
-    if kind == parts.ONE:
-        return [body]
-    if kind == parts.SEVERAL:
-        return list(parts.several(body))
-    return [framed(batch, identity) for batch in parsed(body)]
+    async def _records(self, kind: str, body: bytes, identity: Identity) -> list[bytes | Verdict]:
+        if kind == parts.ONE:
+            return [body]
+        if kind == parts.SEVERAL:
+            return list(parts.several(body))
+        return await self._large.read(identity.tenant, records, body, identity)

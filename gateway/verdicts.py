@@ -8,6 +8,7 @@ must be what the workers take. It refuses to repair.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Final
 
 from gateway.identity import Identity
@@ -15,7 +16,14 @@ from gateway.limits import DETAIL_CHARS
 from schemas import corrupt, limits
 from schemas.bundled import released
 from schemas.corrupt import CorruptRecord
-from schemas.framing import SINGLE_OBJECT_HEADER_BYTES, Schema, WriterSchemas, single_object
+from schemas.framing import (
+    CONFLUENT_HEADER_BYTES,
+    CONFLUENT_MARK,
+    SINGLE_OBJECT_HEADER_BYTES,
+    Schema,
+    WriterSchemas,
+    single_object,
+)
 from schemas.logs import LOGS, LogBatch, read_logs
 from schemas.telemetry_rows import TelemetryRow, read_batch, read_event
 from schemas.telemetry_schema import BATCH, EVENT
@@ -31,6 +39,9 @@ SOURCE: Final = "source"  # not one of the identity's sources
 JSON: Final = "json"  # not the shape of docs/howto/send-over-http.md
 
 _SCHEMAS: Final = WriterSchemas([*released(), EVENT, BATCH, LOGS])
+_CONFLUENT: Final = (
+    "Confluent's prefix is for Kafka, where workers ask their registry; over HTTP send single-object encoding (C3 01)"
+)
 _LOGS: Final = frozenset(single_object(each) for each in (*released(), LOGS) if each.name == LOGS.name)
 
 
@@ -100,6 +111,11 @@ def judged(data: bytes, identity: Identity) -> Record | Verdict:
     )
 
 
+def judging(data: bytes, identity: Identity) -> Iterator[Record | Verdict]:
+    """The same, for another process."""
+    yield judged(data, identity)
+
+
 def are_logs(data: bytes) -> bool:
     """Whether framed bytes say that they are a LogBatch."""
     return data[:SINGLE_OBJECT_HEADER_BYTES] in _LOGS
@@ -114,6 +130,9 @@ def _framing(data: bytes) -> tuple[Schema, bytes, int]:
     """(writer's schema, the bytes, first byte of the record) of bytes that are not too many. Raises CorruptRecord."""
     if len(data) > limits.RECORD_BYTES:
         raise CorruptRecord(corrupt.SIZE, limits.RECORD_BYTES, f"{len(data)} bytes; the limit is {limits.RECORD_BYTES}")
+    if data[:1] == CONFLUENT_MARK:
+        whole = len(data) >= CONFLUENT_HEADER_BYTES
+        raise CorruptRecord(*((corrupt.UNKNOWN_SCHEMA, 1) if whole else (corrupt.FRAMING, 0)), _CONFLUENT)
     writer, at = _SCHEMAS.of(data)
     return writer, data, at
 

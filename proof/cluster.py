@@ -22,6 +22,7 @@ from confluent_kafka import KafkaException
 from local.java import BRIEF
 from local.kafka import EmbeddedBroker, Seat
 from local.process import free_port
+from proof import quorum
 from streams.topics import admin
 
 NODES = 3
@@ -103,6 +104,17 @@ class Cluster:
             if leader in self.nodes:
                 return int(leader)
         raise NoAnswer(f"{NoAnswer.__doc__}: the leader of {topic}[{partition}]")
+
+    def controller(self) -> int:
+        """The node that decides for all of them. Raises NoLeader."""
+        return quorum.leader(self.bootstrap)
+
+    def decides(self) -> int:
+        """The same; 0 while nobody does, or nobody says so."""
+        try:
+            return self.controller()
+        except quorum.NoLeader:
+            return 0
 
     def healed(self) -> bool:
         """Whether all nodes are back, and every partition has all its copies in sync."""

@@ -27,6 +27,7 @@ class Link:
         self.delay_s = 0.0  # before each piece, either way
         self.bytes_per_s = 0.0  # 0: no limit
         self.broken = 0  # connections that were cut off in the middle
+        self.held_bytes: dict[Direction, int] = {"up": 0, "down": 0}  # that came while nothing passed
         self._open: dict[Direction, asyncio.Event] = {"up": asyncio.Event(), "down": asyncio.Event()}
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
@@ -60,6 +61,7 @@ class Link:
     async def _pump(self, direction: Direction, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while piece := await reader.read(PIECE_BYTES):
+                self.held_bytes[direction] += 0 if self._open[direction].is_set() else len(piece)
                 await self._open[direction].wait()
                 await asyncio.sleep(self.delay_s + (len(piece) / self.bytes_per_s if self.bytes_per_s else 0.0))
                 await self._open[direction].wait()
@@ -87,6 +89,7 @@ class Link:
     async def heal(self) -> None:
         """As if nothing had been."""
         self.delay_s = self.bytes_per_s = 0.0
+        self.held_bytes = dict.fromkeys(self.held_bytes, 0)
         for way in self._open.values():
             way.set()
 
@@ -114,6 +117,10 @@ class Detour:
     def broken(self) -> int:
         """Connections that were cut off in the middle, so far."""
         return sum(link.broken for link in self.links)
+
+    def held_bytes(self, direction: Direction) -> int:
+        """What has come that way since it was cut, and waits."""
+        return sum(link.held_bytes[direction] for link in self.links)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -17,8 +17,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
-import psutil
-
 from bench.rig import Metrics
 from cli import ask
 from demo.audit import Verdict, compare
@@ -35,8 +33,8 @@ from proof.faults import STAGES, WORKERS
 from proof.gate import LONG, SHORT, Gate
 from proof.intent import Load
 from proof.oracle import Watch
-from proof.pages import FALLBACK, FALLBACK_AFTER_S, Notes, Request, incidents, of_pager, of_webhook
-from proof.payloads import APART, FLOOD
+from proof.pages import FALLBACK, FALLBACK_AFTER_S, WEBHOOK, Notes, Request, incidents, of_pager, of_webhook
+from proof.payloads import APART, FLOOD, HOSTILE
 from proof.probes import Probes
 from proof.registry import Registry
 from schemas.records import Command, SloGroup
@@ -45,6 +43,7 @@ from streams import topics
 PARTITIONS = 4
 PATIENCE_S = 90.0
 ANSWER_S = 0.5
+PAGER_TIMEOUT_S = 3
 BOOKS_MAX_S = 30.0
 REASONS_MAX_S = 30.0
 UNACCOUNTED = "tocsin_unaccounted_events"
@@ -83,9 +82,11 @@ class Field:
         self.kills = 0  # kills: of workers that lived
         self.ends: list[tuple[str, int]] = []  # workers that ended without being killed from here: (name, exit code)
         self.deadlines = LONG if long else SHORT
-        self.flooded = 0
+        self.flooded = self.hostile = 0  # measurements that are judged apart, and are to be counted
+        self.late_on_purpose = 0  # see `late`
+        self.unfolding: set[tuple[int, int]] = set()  # places of the raw topic that unfold to a gigabyte
         self.answers_lost = 0  # of the gateway, after Kafka had acknowledged
-        self.worst: dict[str, float] = {}  # figures of rows, the largest of each
+        self.worst: dict[str, float] = {}  # figures of rows, the largest of each or their sum
         self.notes = Notes()
         self.objectives = objectives(SLOS)
         self._stack = contextlib.ExitStack()
@@ -98,7 +99,7 @@ class Field:
                 link.target = seat.detour[0] if seat.detour else 0
             stack.enter_context(self.cluster)
             topics.ensure(self.cluster.bootstrap, PARTITIONS, NODES)
-            self.pager: Pager = stack.enter_context(stand_ins(self.directory, int(FALLBACK_AFTER_S)))
+            self.pager: Pager = stack.enter_context(stand_ins(self.directory, int(FALLBACK_AFTER_S), PAGER_TIMEOUT_S))
             self.registry = stack.enter_context(Registry())
             addresses = {"TOCSIN_REGISTRY_URL": self.registry.url, "TOCSIN_BOOTSTRAP": self.cluster.bootstrap}
             self.workers = Workers({**SETTINGS, **addresses, **self.pager.environment}, self.directory)
@@ -181,14 +182,42 @@ class Field:
         audit = self.watch.audit
         return compare(self.load.truth(), self.found(), judged(audit.late()), len(audit.dead_letters))
 
-    def flood(self) -> tuple[int, int]:
-        """Of the flood of series: measurements found, and in how many series."""
-        found = [cell.count for key, cell in self.watch.audit.found().items() if key[0][0] == FLOOD]
+    def late(self) -> int:
+        """Measurements of the ledger that the platform put aside as too late, so far. A row that sends some beyond the late
+        horizon on purpose, each record with nothing else in it, adds how many to `late_on_purpose`; at the end of a run
+        there must be exactly so many: one more is a loss by another name, one fewer was not put aside."""
+        return sum(cell.count for cell in judged(self.watch.audit.late()).values())
+
+    def apart(self, metric: str) -> tuple[int, int]:
+        """Of a metric that is judged apart: measurements found, and in how many series."""
+        found = [cell.count for key, cell in self.watch.audit.found().items() if key[0][0] == metric]
         return sum(found), len(found)
 
-    def resident_mb(self) -> float:
-        """Memory of the workers."""
-        return sum(psutil.Process(self.workers.pid(name)).memory_info().rss for name in self.workers.names) / 1e6
+    def strangers(self) -> list[str]:
+        """What is wrong with those that the ledger does not know: each is counted once, the flood in few series."""
+        wrong = []
+        counted, series = self.apart(FLOOD)
+        if counted != self.flooded or (self.flooded and series >= self.flooded):
+            wrong.append(f"of {self.flooded} measurements of the flood {counted} were counted, in {series} series")
+        counted, _ = self.apart(HOSTILE)
+        if counted != self.hostile:
+            wrong.append(f"of {self.hostile} hostile measurements that are good {counted} were counted")
+        return wrong
+
+    def note(self, **figures: float) -> None:
+        """The largest of each is shown."""
+        for name, value in figures.items():
+            self.worst[name] = max(self.worst.get(name, value), value)
+
+    def tally(self, **figures: float) -> None:
+        """The sum of each is shown."""
+        for name, value in figures.items():
+            self.worst[name] = self.worst.get(name, 0) + value
+
+    def says(self, name: str, words: Collection[str]) -> int:
+        """How many lines of a worker's log have one of these words, in this life of it."""
+        text = self.workers.log(name).read_text(encoding="utf-8", errors="replace")
+        return sum(any(word in line for word in words) for line in text.splitlines())
 
     def known(self, service: str) -> Callable[[int], bool]:
         """Whether so many requests of a service, from now on, have been taken in."""
@@ -216,7 +245,7 @@ class Field:
 
     def requests(self) -> list[Request]:
         """All that reached the far ends of the channels."""
-        found = of_pager(self.pager.pagerduty.log()) + of_webhook("webhook", self.pager.webhook.log())
+        found = of_pager(self.pager.pagerduty.log()) + of_webhook(WEBHOOK, self.pager.webhook.log())
         return found + of_webhook(FALLBACK, self.pager.backup.log() if self.pager.backup else [])
 
     def lives(self) -> dict[str, Life]:
@@ -226,14 +255,22 @@ class Field:
         opened = {incident.dedup_key: incident.opened_ms for incident in self.pager.pagerduty.incidents}
         return incidents(opened, {key: self.watch.log.subjects(key) for key in opened}, expected)
 
-    def acknowledge(self) -> None:
-        """A person acknowledges what is open at the pager, each once; with `tocsin ack`'s own words."""
-        for incident in list(self.pager.pagerduty.incidents):
-            key = incident.dedup_key
-            if incident.status == "triggered" and key not in self.notes.asked and key in self.watch.places:
-                now_ms = self.notes.asked[key] = time.time_ns() // 1_000_000
-                command = Command(f"proof-{key}", "acknowledge", key, "proof", now_ms, {})
-                ask.send(self.cluster.bootstrap, ask.Asked(command, self.watch.places[key], 0))
+    def open(self, partitions: Collection[int]) -> list[str]:
+        """Incidents at the pager that nobody has acknowledged, of which one that holds those partitions tells."""
+        return [
+            incident.dedup_key for incident in list(self.pager.pagerduty.incidents)
+            if incident.status == "triggered" and incident.dedup_key not in self.notes.asked
+            and self.watch.places.get(incident.dedup_key) in partitions
+        ]  # fmt: skip
+
+    def acknowledge(self, partitions: Collection[int], most: int = PARTITIONS) -> int:
+        """A person acknowledges so many of what is open there, each once; with `tocsin ack`'s own words."""
+        found = self.open(partitions)[:most]
+        for key in found:
+            now_ms = self.notes.asked[key] = time.time_ns() // 1_000_000
+            command = Command(f"proof-{key}", "acknowledge", key, "proof", now_ms, {})
+            ask.send(self.cluster.bootstrap, ask.Asked(command, self.watch.places[key], 0))
+        return len(found)
 
     def repeated(self) -> int:
         """Incidents at the pager beyond one for each key, and for each group."""

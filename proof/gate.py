@@ -112,10 +112,16 @@ class Gate:
 
     def memory_mb(self) -> tuple[float, float]:
         """(resident now, and at most since it began)."""
-        process = psutil.Process(self._processes.pid(NAME))
-        status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return process.memory_info().rss / 1e6, int(peak.split()[1]) * 1024 / 1e6
+        pid = self._processes.pid(NAME)
+        return psutil.Process(pid).memory_info().rss / 1e6, peak_mb(pid)
+
+
+def peak_mb(pid: int, afresh: bool = False) -> float:
+    """The most that a process has had in memory since it began, or since that was asked `afresh`: then what it has now."""
+    if afresh:
+        Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) * 1024 / 1e6
 
 
 class Timed:

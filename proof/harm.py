@@ -5,9 +5,11 @@ What: the base of all that acts on a field. Why: a recovery means the same whate
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from proof.field import Field
 from proof.way import Way
@@ -40,3 +42,26 @@ class Harm:
         while time.monotonic() < ends:
             self.field.tend()
             way.open()
+
+    def _victim(self, name: str) -> set[int]:
+        """Partitions of a worker that is going to die: it must hold some, or its death would show nothing."""
+        self.field.until(f"all at work before {name} dies", self.field.at_work)
+        return {partition for _, partition in self.field.held(name)}
+
+    def _restarted(self, name: str, own: Mapping[str, str]) -> None:
+        """End a worker in good order; it starts again with settings of its own, and holds something."""
+        field = self.field
+        field.resting.add(name)
+        os.kill(field.workers.pid(name), signal.SIGTERM)
+        field.until(f"the end of {name}", lambda: name not in field.workers.names)
+        field.start(name, own=own)
+        field.resting.discard(name)
+        field.until("all at work again", field.at_work)
+
+    def _zombies(self, before: int) -> None:
+        """What a worker that was replaced has written since then, behind its successor."""
+        self.field.tally(zombie_records=self.field.watch.writers.stale - before)
+
+    def _boot(self) -> str:
+        """A name that nothing has had."""
+        return f"h{self.rng.getrandbits(32):08x}"

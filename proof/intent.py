@@ -13,7 +13,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -29,6 +29,7 @@ from proof.gate import Timed
 METRIC = "http.request"
 BEHIND = "behind"  # what sources of the steady load behind the gateway are called
 TICK_S = 0.05
+BEAT_MS = 1_000
 FLUSH_S = 0.1
 SETTLE_S = 60.0
 SOURCES = 2  # of the steady load, for each partition; and one more behind the gateway
@@ -56,6 +57,8 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", encoding="utf-8")
         self._lock = threading.Lock()
+        self._acknowledged: dict[str, float] = {}  # source -> when, by the monotonic clock
+        self._longest_s: dict[str, float] = {}
 
     def write(self, word: str, key: Key, count: int, durable: bool = False) -> None:
         """One line; on the disk when it returns if `durable`."""
@@ -64,6 +67,21 @@ class Journal:
             if durable:
                 self._file.flush()
                 os.fsync(self._file.fileno())
+            if word == "ACK":
+                self._took(key[0], time.monotonic())
+
+    def _took(self, source: str, now: float) -> None:
+        gap_s = now - self._acknowledged.get(source, now)
+        self._acknowledged[source] = now
+        self._longest_s[source] = max(gap_s, self._longest_s.get(source, 0.0))
+
+    def gap_s(self, sources: Collection[str], afresh: bool = False) -> float:
+        """The longest time in which nothing of one of these sources was acknowledged, since that was asked `afresh`."""
+        with self._lock:
+            if afresh:
+                now = time.monotonic()
+                self._acknowledged, self._longest_s = dict.fromkeys(self._acknowledged, now), {}
+            return max((self._longest_s.get(source, 0.0) for source in sources), default=0.0)
 
     def sync(self) -> None:
         """All of it on the disk."""
@@ -142,7 +160,8 @@ class Load:
 
     def __init__(self, bootstrap: str, journal: Path, seed: int, rate: int, partitions: int, gateway: str) -> None:
         self.ledger, self.told, self.rate = Ledger(outcomes=False), Ledger(), rate
-        self.journal = Journal(journal)
+        self.journal, self.bootstrap = Journal(journal), bootstrap
+        self.made = 0  # measurements in batches that no client made
         self.raw = KafkaTransport(bootstrap, config={"message.timeout.ms": 5_000})
         self.noted = JournalTransport(self.raw, self.journal)
         self._random = random.Random(seed)
@@ -151,14 +170,18 @@ class Load:
         self._raw: list[GatewayTransport] = []
         self.behind: set[str] = set()  # sources over HTTP
         self.timed: list[Timed] = []  # of the sources behind the gateway
+        self.direct: set[str] = set()  # sources of the steady load that send to Kafka themselves
         for partition in range(partitions):
             for source in sources_on(partition, partitions, "steady", SOURCES):
                 self.client(source, source=source)
+                self.direct.add(source)
             for source in sources_on(partition, partitions, BEHIND, 1):
                 self.gated(source, source, FLUSH_S)
         self._steady = list(self._clients)
         self._running, self._ended = threading.Event(), threading.Event()
         self.ailing: set[Client] = set()  # services that fail on and on, a request each tick
+        self.well: set[Client] = set()  # services that have recovered, and go on with a request each second
+        self._beat_ms = 0
         self._thread = threading.Thread(target=self._run, name="proof-load", daemon=True)
         self._lock = threading.Lock()
         self.failure: Exception | None = None
@@ -258,6 +281,10 @@ class Load:
             client.outcome(METRIC).observe(good=True, value=value, time_ms=now_ms)
         for client in tuple(self.ailing):
             client.outcome(METRIC).observe(good=False, value=1.0, time_ms=now_ms)
+        if now_ms >= self._beat_ms:
+            self._beat_ms = now_ms + BEAT_MS
+            for client in tuple(self.well):
+                client.outcome(METRIC).observe(good=True, value=1.0, time_ms=now_ms)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
@@ -291,8 +318,9 @@ class Load:
 
     @property
     def accepted(self) -> int:
-        """Measurements that a client took in, which is a promise: each must be acknowledged once nothing is on its way."""
-        return sum(client.stats.recorded for client in self._clients)
+        """Measurements that a client took in, or that were made elsewhere, which is a promise: each must be acknowledged once
+        nothing is on its way."""
+        return self.made + sum(client.stats.recorded for client in self._clients)
 
     @property
     def given_up(self) -> int:

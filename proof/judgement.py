@@ -76,7 +76,7 @@ def last_checks(field: Field, seed: int, told: Callable[[str], None]) -> End:
     told("the load stands still; the last windows, and the raw topic read by Kafka's own consumer")
     with field.quiet(), ThreadPoolExecutor(BESIDE) as beside:
         once_more(field)
-        raw = beside.submit(oracle.foreign, field.cluster.bootstrap, topics.TELEMETRY)
+        raw = beside.submit(oracle.foreign, field.cluster.bootstrap, topics.TELEMETRY, field.unfolding)
         first = beside.submit(controls.commit_first, field.cluster.bootstrap)
         with contextlib.suppress(NotInTime):
             field.until("every measurement", lambda: field.verdict().exact, LAST_MAX_S)
@@ -109,9 +109,7 @@ def books_checks(field: Field, seed: int, values: Sequence[bytes], end: End) -> 
         )
     revisions, crashes = field.watch.revisions, sum(code == -signal.SIGKILL for _, code in field.ends)
     end.wrong += revisions.broken[:SHOWN]
-    counted, series = field.flood()
-    if counted != field.flooded or (field.flooded and series >= field.flooded):
-        end.wrong.append(f"of {field.flooded} measurements of the flood {counted} were counted, in {series} series")
+    end.wrong += field.strangers()
     if books.unknown:
         end.wrong.append(f"{len(books.unknown)} batches of unknown fate")
     again = oracle.repeated(values, field.load.behind)

@@ -6,7 +6,6 @@ read; this is all that acts on it. It refuses to clean up: `Field.heal` puts eve
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
@@ -15,26 +14,27 @@ from collections.abc import Callable, Mapping
 import psutil
 
 from demo.workers import ROOT
+from proof import payloads
 from proof.faults import NODES, WORKERS, Step
 from proof.field import PARTITIONS, Field
 from proof.harm import Unexpected
 from proof.intent import burst
-from proof.registry import SCHEMA_ID
+from proof.links import Links
+from proof.registry import SCHEMA_ID, breaking
+from proof.scarcity import Scarcity
 from proof.siege import Siege
 from proof.tampering import Tampering
+from proof.telling import Telling, telling
 from proof.way import Way
-from sinks.fakes.receiver import Fault
 from streams import topics
 
-TOLD_S = 1.0  # between two services that fail, while somebody is to die as he tells of one
-PAGER_FAULTS = 5
-LINK_DELAY_S, LINK_BYTES_PER_S = 0.2, 8_000.0
-SUSPENDED_S = 0.2
-FULL_BYTES = 4_096  # no file may grow beyond
+GAP_MAX_S = 30.0  # in which a source hears nothing, while a node is replaced
+NEAR_S = 60.0  # of a clock that is hours wrong
+STEPS = "tocsin_clock_steps_total"
 SKEWED = ROOT / "proof" / "skewed"
 
 
-class Nemesis(Siege, Tampering):
+class Nemesis(Siege, Tampering, Telling, Scarcity, Links):
     """Every action, by its name."""
 
     def __init__(self, field: Field, seed: int) -> None:
@@ -48,11 +48,6 @@ class Nemesis(Siege, Tampering):
         with self.field.notes.fault(step.action):
             self.injected += self._actions[step.action](step)
 
-    def _victim(self, name: str) -> set[int]:
-        """Partitions of a worker that is going to die: it must hold some, or its death would show nothing."""
-        self.field.until(f"all at work before {name} dies", self.field.at_work)
-        return {partition for _, partition in self.field.held(name)}
-
     def _do_kill(self, step: Step) -> int:
         self.field.during(step.seconds)
         held, since = self._victim(step.target), time.monotonic()
@@ -63,9 +58,14 @@ class Nemesis(Siege, Tampering):
     def _do_crash(self, step: Step) -> int:
         """Kill a worker and start it again so that it kills itself at a named step; two deaths, if it comes by there."""
         name, _, point = step.target.partition("=")
-        field, bursts = self.field, 0
-        held, since = self._victim(name), time.monotonic()
-        ends = len(field.ends)
+        field, tells = self.field, point.startswith("notify.")
+        ends, asked = len(field.ends), set(field.notes.asked)
+        if tells:
+            self._opened(name)
+        held = self._victim(name)
+        if tells:
+            field.acknowledge(telling(field.held(name)), 1)
+        since = time.monotonic()
         field.kill(name)
         field.start(name, crash=point)
         first, alive = Way(field, since, held), time.monotonic()
@@ -77,16 +77,15 @@ class Nemesis(Siege, Tampering):
             mine = field.held(name)
             if mine:
                 held, alive = {partition for _, partition in mine}, time.monotonic()
-            if point.startswith("notify.") and any(stage == "notify" for stage, _ in mine):
-                burst(field.load.failing(f"told-{name}-{field.kills}-{bursts}"), 100, 60)
-                bursts += 1
-                field.acknowledge()
-                field.during(TOLD_S)
+            if tells:
+                self._keeps_telling(telling(mine))
             field.tend()
         field.kills += 1
         second = Way(field, alive, held)
         self._arrive(first)
         self._arrive(second)
+        if tells:
+            self._heard(asked)
         return 2
 
     def _do_kill_all(self, step: Step) -> int:
@@ -103,17 +102,41 @@ class Nemesis(Siege, Tampering):
         os.kill(pid, signal.SIGSTOP)
         self._recover(since, held)
         self.field.during(since + step.seconds - time.monotonic())
+        stale = self.field.watch.writers.stale
         os.kill(pid, signal.SIGCONT)
         self._recover()
+        self._zombies(stale)
         return 1
 
     def _do_kill_leader(self, step: Step) -> int:
+        return self._killed(self.field.cluster.leader(topics.TELEMETRY, int(step.target)))
+
+    def _do_kill_controller(self, step: Step) -> int:
+        """The node that decides who leads, and what it leads itself."""
         cluster = self.field.cluster
-        node, since = cluster.leader(topics.TELEMETRY, int(step.target)), time.monotonic()
+        dead = cluster.controller()
+        killed = self._killed(
+            dead, lambda: self.field.until("another controller", lambda: cluster.decides() not in (0, dead))
+        )
+        self.field.tally(controllers_killed=1)
+        return killed
+
+    def _killed(self, node: int, after: Callable[[], None] = lambda: None) -> int:
+        """A node dies and comes back. `after`: what must come between. How long sources hear nothing from Kafka is bounded."""
+        cluster, load = self.field.cluster, self.field.load
+        load.journal.gap_s(load.direct, afresh=True)
+        since = time.monotonic()
         cluster.kill(node)
         self._recover(since, range(PARTITIONS))
+        after()
+        gap_s = round(load.journal.gap_s(load.direct), 1)
         cluster.start(node)
         self.field.until("all copies in sync", cluster.healed)
+        self.field.note(longest_without_acknowledgement_s=gap_s)
+        if gap_s > GAP_MAX_S:
+            raise Unexpected(
+                f"{Unexpected.__doc__}: nothing was acknowledged for {gap_s} s, {GAP_MAX_S:.0f} are allowed"
+            )
         return 1
 
     def _do_freeze_node(self, step: Step) -> int:
@@ -154,60 +177,25 @@ class Nemesis(Siege, Tampering):
             self.field.until("all copies in sync", self.field.cluster.healed)
         return min(step.count, len(WORKERS)) + min(step.count, NODES)
 
-    def _do_pager(self, step: Step) -> int:
-        """Hang up, take it and say 500, throttle, take it and hang up, be unavailable; the webhook is well meanwhile."""
-        pager = self.field.pager.pagerduty
-        before = sum(not 200 <= arrival.status < 300 for arrival in pager.log())
-        pager.fails(
-            Fault(0),
-            Fault(500, taking=True),
-            Fault(429, headers={"retry-after": "1"}),
-            Fault(0, taking=True),
-            Fault(503),
-        )
-
-        def met() -> int:
-            return sum(not 200 <= arrival.status < 300 for arrival in pager.log()) - before
-
-        self.field.until("all five faults of the pager", lambda: met() >= PAGER_FAULTS)
-        return PAGER_FAULTS
-
-    def _do_pager_dead(self, step: Step) -> int:
-        """It takes nothing for a while, and somebody has to be told."""
-        pager = self.field.pager.pagerduty
-        pager.stays(Fault(0))
-        self.field.during(step.seconds)
-        pager.stays(None)
-        return 1
-
-    def _do_storm(self, step: Step) -> int:
-        """So many services begin to fail in the same moment; each has its page."""
-        services = [f"storm-{self.rng.getrandbits(32):08x}" for _ in range(step.count)]
-        for client in [self.field.load.failing(service) for service in services]:
-            burst(client, 100, 60)
-        self._recover()
-
-        def told() -> bool:
-            pages, _ = self.field.pages(services)
-            return sum(page.delivered_ms is not None for page in pages) >= len(services)
-
-        self.field.until(f"{len(services)} pages", told)
-        return len(services)
-
     def _do_registry(self, step: Step) -> int:
-        """A registry that goes away: what its records name is known already, and goes on. Then a worker dies, and whoever
-        takes over what it held cannot learn it again before the registry is back; nothing is lost meanwhile."""
+        """A producer whose registered schema breaks the old one: its records are dead letters, and nobody ends. Then a
+        registry that goes away: what its records name is known already, and goes on. Then a worker dies, and whoever takes
+        over what it held cannot learn it again before the registry is back; nothing is lost meanwhile."""
         field = self.field
         source = field.load.framed(f"framed-{self._boot()}", SCHEMA_ID)
         burst(source, 20, 0)
         field.until("the question for the schema", lambda: field.registry.told > 0)
         self._recover()
         ends = len(field.ends)
+        good = payloads.outcomes("broken", self._boot(), time.time_ns() // 1_000_000, 3, True, payloads.POISON)
+        self._fated(b"broken", [(breaking(good), "resolution")])
         field.registry.down()
         burst(source, 20, 0)
         self._recover()
         if len(field.ends) > ends:
-            raise Unexpected(f"{Unexpected.__doc__}: a worker ended although it knew the schema")
+            raise Unexpected(
+                f"{Unexpected.__doc__}: a worker ended by a schema that breaks another, or although it knew one"
+            )
         held = self._victim(step.target)
         field.kill(step.target)
         burst(source, 20, 0)
@@ -217,103 +205,31 @@ class Nemesis(Siege, Tampering):
         self._recover(since, held)
         return 2
 
-    def _do_cut(self, step: Step) -> int:
-        """A worker to and from whom nothing passes for a while, one way or both; what was held back arrives afterwards."""
-        name, _, direction = step.target.partition("=")
-        field = self.field
-        self._restarted(name, {"TOCSIN_BOOTSTRAP": field.detour.bootstrap})
-        held, since = self._victim(name), time.monotonic()
-        field.detour.cut(*(("up", "down") if direction == "both" else (direction,)))
-        way = Way(field, since, held)
-        self._meanwhile(step.seconds, way)
-        field.detour.heal()
-        self._arrive(way)
-        return 1
-
-    def _do_slow_link(self, step: Step) -> int:
-        """A source behind a slow, narrow link that breaks each second: everything that it sends arrives, once."""
-        field, ends = self.field, time.monotonic() + step.seconds
-        before, sent = field.detour.broken, 0
-        field.detour.slow(LINK_DELAY_S, LINK_BYTES_PER_S)
-        source = field.load.far(field.detour.bootstrap, f"vehicle-{self._boot()}")
-        while time.monotonic() < ends:
-            burst(source, 20, 0)
-            sent += 20
-            field.during(1.0)
-            field.detour.break_off()
-        field.detour.heal()
-        field.until("what the vehicle sent", lambda: source.stats.delivered >= sent)
-        self._recover()
-        broken = field.detour.broken - before
-        if not broken:
-            raise Unexpected(f"{Unexpected.__doc__}: no connection was broken")
-        return broken
+    def _wrong(self, name: str, clock: str) -> bool:
+        """Whether what a worker writes has the clock that it was given; one that is set while it works must say so."""
+        offset, _, later = clock.partition("@")
+        if later:
+            return any(count for name, count in self.field.metrics(name).items() if name.startswith(STEPS))
+        found = {source for stage, source in self.field.held(name) if stage == "aggregate"}
+        return any(abs(self.field.watch.writers.ahead_s(source) - float(offset)) < NEAR_S for source in found)
 
     def _do_skew(self, step: Step) -> int:
         """A worker whose clock is wrong from its start, or set while it works; then one that is right takes over."""
         name, _, clock = step.target.partition("=")
         self._restarted(name, {"PROOF_CLOCK": clock, "PYTHONPATH": f"{SKEWED}{os.pathsep}{ROOT}"})
         self._meanwhile(step.seconds, Way(self.field))
+        self.field.until(f"{name} with its clock at {clock}", lambda: self._wrong(name, clock))
         held, since = self._victim(name), time.monotonic()
         self.field.kill(name)
         self._recover(since, held)
         return 1
 
-    def _restarted(self, name: str, own: Mapping[str, str]) -> None:
-        """End a worker in good order; it starts again with settings of its own, and holds something."""
-        field = self.field
-        field.resting.add(name)
-        os.kill(field.workers.pid(name), signal.SIGTERM)
-        field.until(f"the end of {name}", lambda: name not in field.workers.names)
-        field.start(name, own=own)
-        field.resting.discard(name)
-        field.until("all at work again", field.at_work)
-
-    def _do_starve(self, step: Step) -> int:
-        """A worker that may open no more files or connections, has no more memory, or gets a fifth of a processor."""
-        name, _, what = step.target.partition("=")
-        held, since = self._victim(name), time.monotonic()
-        process = psutil.Process(self.field.workers.pid(name))
-        limits = {"files": psutil.RLIMIT_NOFILE, "memory": psutil.RLIMIT_AS}
-        if what == "processor":
-            self._slowed(process, step.seconds)
-            self._recover()
-            return 1
-        kind = limits[what]
-        before = process.rlimit(kind)
-        process.rlimit(kind, (process.num_fds() if what == "files" else process.memory_info().vms, before[1]))
-        way = Way(self.field, since, held)
-        self._meanwhile(step.seconds, way)
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended itself, which is as good
-            process.rlimit(kind, before)
-        self._arrive(way)
-        return 1
-
-    def _slowed(self, process: psutil.Process, seconds: float) -> None:
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
-            process.suspend()
-            self.field.during(SUSPENDED_S)
-            process.resume()
-            self.field.during(SUSPENDED_S / 4)
-
-    def _do_full_disk(self, step: Step) -> int:
-        """A broker that can write no byte more, until it gives up; then it is started again with room."""
-        cluster = self.field.cluster
-        node, since = cluster.leader(topics.TELEMETRY, int(step.target)), time.monotonic()
-        psutil.Process(cluster.nodes[node].pid).rlimit(psutil.RLIMIT_FSIZE, (FULL_BYTES, FULL_BYTES))
-        way = Way(self.field, since, range(PARTITIONS))
-        self.field.until(f"the end of broker {node}", lambda: node not in cluster.running)
-        self._arrive(way)
-        cluster.start(node)
-        self.field.until("all copies in sync", cluster.healed)
-        return 1
-
     def _do_ports(self, step: Step) -> int:
         """A worker listens on its health port, on loopback, and nowhere else."""
-        for name in self.field.workers.names:
+        self.field.until("both workers, to look at their ports", self.field.at_work)
+        for name in WORKERS:
             found = psutil.Process(self.field.workers.pid(name)).net_connections()
             listening = {(c.laddr.ip, c.laddr.port) for c in found if c.status == psutil.CONN_LISTEN}
-            if listening - {("127.0.0.1", self.field.ports[name])}:
+            if listening != {("127.0.0.1", self.field.ports[name])}:
                 raise Unexpected(f"{Unexpected.__doc__}: {name} listens on {sorted(listening)}")
         return len(WORKERS)

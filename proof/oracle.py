@@ -11,9 +11,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import re
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import fastavro
@@ -26,11 +26,13 @@ from demo.pages import Log
 from demo.wire import NotARecord, body, read_batch
 from local import java
 from local.kafka import KAFKA_VERSION
+from proof.writers import Writers
 from schemas import codec
 from schemas.records import IncidentTransition
 
 TOOLS = f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}"
 CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
+AT_ONCE = 2  # consumers
 IDLE_MS = 60_000  # without a message before all have come: a machine is busy, or something is gone
 ANSWER_S = 20.0
 FOREIGN_MAX_S = 300.0
@@ -40,7 +42,6 @@ PARTIALS = "telemetry.partials"
 LATE, SLO, FINAL, CORRECTION = 1, 2, 4, 8  # bits of a row's flags
 FIXED = 2**20  # of one event in `total`
 ROLLUPS, PARTIAL = load("rollup_batch.avsc"), load("partial_batch.avsc")
-_ESCAPED = re.compile(rb"\\x([0-9A-F]{2})")
 
 
 @dataclasses.dataclass(slots=True)
@@ -83,7 +84,7 @@ class Watch:
     """Everything that has come out, taken in as it comes."""
 
     def __init__(self, bootstrap: str) -> None:
-        self.audit, self.log, self.revisions = Audit(), Log(), Revisions()
+        self.audit, self.log, self.revisions, self.writers = Audit(), Log(), Revisions(), Writers()
         self.places: dict[str, int] = {}  # incident -> its partition
         self._followed: dict[bytes, dict[int, int]] = {}  # SLO group -> pane -> events counted so far
         self._reader = TopicReader(bootstrap, [*TOPICS, *RECORDS, PARTIALS], from_beginning=True)
@@ -91,9 +92,11 @@ class Watch:
     def poll(self, timeout_s: float = 0.05) -> int:
         """Take in what is there; how many messages."""
         found = self._reader.poll(2_000, timeout_s)
-        for topic, partition, _, value in found:
+        for topic, partition, appended_ms, value in found:
             if topic == PARTIALS:
-                for group, pane_ms, total in groups_of(value):
+                batch = partial_of(value)
+                self.writers.wrote(batch["partition"], partition, batch["as_of"], batch["now_ms"], appended_ms)
+                for group, pane_ms, total in groups_of(batch):
                     if group in self._followed:
                         panes = self._followed[group]
                         panes[pane_ms] = max(panes.get(pane_ms, 0), total)
@@ -131,9 +134,13 @@ def rows_of(value: bytes) -> Iterator[tuple[bytes, int, int, int, tuple[int, ...
             yield definition, start, revision, flags, tuple(said)
 
 
-def groups_of(value: bytes) -> Iterator[tuple[bytes, int, int]]:
+def partial_of(value: bytes) -> Any:
+    """A partial batch."""
+    return fastavro.schemaless_reader(io.BytesIO(value[body(value) :]), PARTIAL, None)
+
+
+def groups_of(batch: Mapping[str, Any]) -> Iterator[tuple[bytes, int, int]]:
     """(definition, pane, events so far in that pane) of each row of a partial batch that is an SLO group's."""
-    batch: Any = fastavro.schemaless_reader(io.BytesIO(value[body(value) :]), PARTIAL, None)
     for definition, (pane_ms, flags, total) in _rows(batch["cells"], ("pane_ms", "flags", "total")):
         if flags & SLO and not flags & LATE:
             yield definition, pane_ms, total // FIXED
@@ -168,22 +175,61 @@ def bounds(sent: Cells, unknown: Cells, found: Cells) -> list[str]:
 
 def unescape(line: bytes) -> bytes:
     r"""The bytes of a value that Kafka's own `Bytes.toString` wrote: printable ones as they are, the others as \xHH."""
-    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), line)
+    return line.decode("unicode_escape").encode("latin-1")
 
 
-def records_in(bootstrap: str, topic: str) -> int:
-    """How many records lie in a topic that is neither compacted nor transactional. Raises KafkaException."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Span:
+    """So many records of a topic: of one partition from an offset on, or (-1) of all from their beginnings. `exactly`: not a
+    record more may be looked at."""
+
+    partition: int
+    offset: int
+    count: int
+    exactly: bool = False
+
+    @property
+    def options(self) -> list[str]:
+        """As the console consumer has them."""
+        place = ["--partition", str(self.partition), "--offset", str(self.offset)]
+        told = ["--from-beginning"] if self.partition < 0 else place
+        return [*told, *(["--command-property", "max.poll.records=1"] if self.exactly else [])]
+
+
+def spans(ends: Mapping[int, tuple[int, int]], without: Collection[tuple[int, int]] = ()) -> list[Span]:
+    """What is to be read of a topic. `ends`: first and next offset by partition; `without`: places to step over."""
+    if not without:
+        return [Span(-1, 0, sum(high - low for low, high in ends.values()))]
+    found = []
+    for partition, (low, high) in sorted(ends.items()):
+        begin = low
+        for offset in sorted(offset for place, offset in without if place == partition):
+            found.append(Span(partition, begin, offset - begin, exactly=True))
+            begin = offset + 1
+        found.append(Span(partition, begin, high - begin))
+    return [span for span in found if span.count]
+
+
+def ends_of(bootstrap: str, topic: str) -> dict[int, tuple[int, int]]:
+    """First and next offset of each partition of a topic that is neither compacted nor transactional. Raises
+    KafkaException."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "proof-count", "enable.auto.commit": False})
     places = consumer.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
-    ends = [consumer.get_watermark_offsets(TopicPartition(topic, place), timeout=ANSWER_S) for place in places]
+    ends = {place: consumer.get_watermark_offsets(TopicPartition(topic, place), timeout=ANSWER_S) for place in places}
     consumer.close()
-    return sum(high - low for low, high in ends)
+    return ends
 
 
-def foreign(bootstrap: str, topic: str) -> list[bytes]:
+def foreign(bootstrap: str, topic: str, without: Collection[tuple[int, int]] = ()) -> list[bytes]:
     """Every value of a topic that nobody writes to, read by Kafka's Java console consumer: it ends when it has seen as many
-    as there are, and not when it has seen none for a while. Raises CalledProcessError, KafkaException, TimeoutExpired."""
-    count = records_in(bootstrap, topic)
+    as there are, and not when it has seen none for a while. `without`: (partition, offset) of records that are larger than
+    any reader's memory. Raises CalledProcessError, KafkaException, TimeoutExpired."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        parts = [pool.submit(_read, bootstrap, topic, span) for span in spans(ends_of(bootstrap, topic), without)]
+        return [value for part in parts for value in part.result()]
+
+
+def _read(bootstrap: str, topic: str, span: Span) -> list[bytes]:
     jars = java.fetch(f"kafka-tools-{KAFKA_VERSION}", "tree", TOOLS)
     jars += java.fetch("kafka-log-binding", "one", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5:jar:")
     classpath = ":".join(sorted({f"{jar.parent}/*" for jar in jars}))
@@ -191,8 +237,8 @@ def foreign(bootstrap: str, topic: str) -> list[bytes]:
     done = subprocess.run(
         [
             str(java.java()), "-Xmx256m", *java.BRIEF, "-Dlog4j2.level=OFF", "-cp", classpath, CONSUMER, "--bootstrap-server",
-            bootstrap, "--topic", topic, "--from-beginning", "--max-messages", str(max(1, count)), "--timeout-ms", str(IDLE_MS),
-            "--formatter-property", f"value.deserializer={deserializer}",
+            bootstrap, "--topic", topic, *span.options, "--max-messages", str(max(1, span.count)), "--timeout-ms",
+            str(IDLE_MS), "--formatter-property", f"value.deserializer={deserializer}",
         ],
         env=java.child_environment(), capture_output=True, timeout=FOREIGN_MAX_S, check=False,
     )  # fmt: skip

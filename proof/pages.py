@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from demo.ideal import Life
 from sinks.fakes.receiver import Arrival
 
-PAGER, FALLBACK = "pagerduty", "backup"
+PAGER, WEBHOOK, FALLBACK = "pagerduty", "webhook", "backup"
 SLACK_MS = 15_000  # a pane, and the time to page
 FALLBACK_AFTER_S, FALLBACK_SLACK_S = 2.0, 2.0
 SETTLES_MS = 5_000  # after a fault, until nothing of it is under way: the session of a worker that died, and more
@@ -32,7 +32,21 @@ LATE_MAX_S = 20.0
 TAKEN = range(200, 300)
 #: Faults that touch neither workers nor brokers: nothing that was taken may be sent again because of them.
 HARMLESS = frozenset(
-    {"pager", "pager_dead", "again", "poison", "hostile", "ports", "storm", "slow_link", "oversized", "slowloris"}
+    {
+        "pager",
+        "pager_dead",
+        "again",
+        "stale",
+        "poison",
+        "hostile",
+        "ports",
+        "storm",
+        "hosts",
+        "slow_link",
+        "tunnel",
+        "oversized",
+        "slowloris",
+    }
 )
 
 Subject = tuple[str, tuple[tuple[str, str], ...]]  # SLO and group

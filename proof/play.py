@@ -127,7 +127,9 @@ def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
         healed_ms = time.time_ns() // 1_000_000
         if row.pages:
             field.until(f"the page of {service}", lambda: any(came(page) for page in field.pages([service])[0]))
-            burst(failing, 0 if row.lasting else RECOVERY, 0)
+            if not row.lasting:
+                burst(failing, RECOVERY, 0)
+                field.load.well.add(failing)
     except NotInTime as error:
         wrong.append(str(error))
     field.load.ailing.discard(failing)

@@ -1,6 +1,7 @@
 """Registry: a stand-in of a schema registry that can go away and come back on the same port.
 
-What: the one request that the platform makes, GET /schemas/ids/N, for the one schema that is registered. Why: what a
+What: the one request that the platform makes, GET /schemas/ids/N, for the schema that is registered, and for one that breaks
+it, as somebody may register it where nobody looks. Why: what a
 registry's outage costs can't be seen with one that is always there; that the platform understands real ones is shown with
 Apicurio in tests/integration. It refuses to register anything.
 """
@@ -8,15 +9,19 @@ Apicurio in tests/integration. It refuses to register anything.
 from __future__ import annotations
 
 import http.server
+import io
 import json
 import threading
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+import fastavro
 
 from demo.audit import AVRO
+from demo.wire import body
 from local.process import free_port
 
-SCHEMA_ID = 11
+SCHEMA_ID, BROKEN_ID = 11, 12
 POLL_S = 0.02
 
 
@@ -59,7 +64,25 @@ class Registry:
         if path == f"/schemas/ids/{SCHEMA_ID}":
             self.told += 1
             return 200, json.dumps({"schema": self._schema}).encode()
+        if path == f"/schemas/ids/{BROKEN_ID}":
+            return 200, json.dumps({"schema": json.dumps(broken(json.loads(self._schema)))}).encode()
         return 404, b'{"error_code": 40403}'
+
+
+def broken(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same schema, in which a source is a number: nobody who knows the old one can read what it writes."""
+    fields = [one | {"type": "long", "default": 0} if one["name"] == "source" else one for one in schema["fields"]]
+    return schema | {"fields": fields}
+
+
+def breaking(value: bytes) -> bytes:
+    """A good record, written by a producer that uses the broken schema."""
+    schema = json.loads((AVRO / "telemetry_batch.avsc").read_text("utf-8"))
+    row: Any = fastavro.schemaless_reader(io.BytesIO(value[body(value) :]), fastavro.parse_schema(schema), None)
+    out = io.BytesIO(b"\0" + BROKEN_ID.to_bytes(4, "big"))
+    out.seek(0, io.SEEK_END)
+    fastavro.schemaless_writer(out, fastavro.parse_schema(broken(schema)), row | {"source": 7})
+    return out.getvalue()
 
 
 def _conversation(registry: Registry) -> type[http.server.BaseHTTPRequestHandler]:

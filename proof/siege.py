@@ -80,7 +80,7 @@ class Siege(Harm):
             raise Unexpected(f"{Unexpected.__doc__}: {wrong}")
         if most - before > GATE_MB:
             raise Unexpected(f"{Unexpected.__doc__}: the gateway's memory grew by {most - before:.0f} MB")
-        self._note(
+        self.field.note(
             oversized_bytes_taken=max(one["sent"] for one in fates), oversized_memory_mb=round(most - before),
             oversized_answered_s=max(one["answered_s"] for one in fates),
         )  # fmt: skip
@@ -100,7 +100,7 @@ class Siege(Harm):
         ]  # fmt: skip
         if wrong:
             raise Unexpected(f"{Unexpected.__doc__}: {wrong}")
-        self._note(**{f"slow_{one['kind']}_held_s": one["longest_s"] for one in found})
+        self.field.note(**{f"slow_{one['kind']}_held_s": one["longest_s"] for one in found})
         return sum(one["connections"] for one in found)
 
     def _strangers(self, program: str, count: int) -> list[Any]:
@@ -125,10 +125,5 @@ class Siege(Harm):
             raise Unexpected(
                 f"{Unexpected.__doc__}: of {len(waits)} good requests {failed} failed, p99 {p99} s, {before} s before"
             )
-        self._note(**{f"{program}_good_p99_s": p99, f"{program}_p99_before_s": before})
+        self.field.note(**{f"{program}_good_p99_s": p99, f"{program}_p99_before_s": before})
         return list(json.loads(said))
-
-    def _note(self, **figures: float) -> None:
-        """The largest of each is shown."""
-        for name, value in figures.items():
-            self.field.worst[name] = max(self.field.worst.get(name, value), value)

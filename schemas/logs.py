@@ -16,12 +16,11 @@ import fastavro
 
 from schemas import corrupt, limits
 from schemas.bundled import schema
-from schemas.corrupt import CorruptRecord
 from schemas.encoding import Resource
 from schemas.framing import Schema, single_object
 from schemas.records import SOURCE_KINDS, SourceKind
-from schemas.strict import Row, byte_of, mapping, octets, read, rows, text, whole
-from schemas.telemetry_rows import RESOURCE_LABELS, Refusal, check_chars, check_resource
+from schemas.strict import Refusal, Row, checked, mapping, octets, rows, text, whole
+from schemas.telemetry_rows import RESOURCE_LABELS, check_chars, check_resource
 
 LOGS: Final = schema("log_batch")
 
@@ -89,11 +88,7 @@ def encode_logs(batch: LogBatch) -> bytes:
 
 def read_logs(writer: Schema, data: bytes, at: int) -> LogBatch:
     """The batch that begins at byte `at`. Raises CorruptRecord."""
-    row = read(writer, LOGS, data, at)
-    try:
-        return _batch(row)
-    except Refusal as no:
-        raise CorruptRecord(no.reason, byte_of(writer, data, at, no.field), no.detail) from no
+    return checked(writer, LOGS, data, at, _batch)
 
 
 def _batch(row: Row) -> LogBatch:

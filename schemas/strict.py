@@ -9,8 +9,8 @@ fastavro out: they become CorruptRecord.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from typing import Final, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias, TypeVar
 
 import fastavro
 
@@ -18,12 +18,23 @@ from schemas.corrupt import RESOLUTION, TRAILING, CorruptRecord
 from schemas.framing import Schema
 
 Row: TypeAlias = dict[str, object]
+Value = TypeVar("Value")
 
 #: All that fastavro may raise on hostile bytes and on schemas that do not resolve; its own errors are ValueErrors.
 READ_ERRORS: Final = (
     ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, AttributeError, RecursionError, MemoryError,
     AssertionError, fastavro.read.SchemaResolutionError,
 )  # fmt: skip
+
+
+class Refusal(Exception):
+    """A value that may not be: field, reason, detail. Becomes a CorruptRecord where the field's byte is known"""
+
+    def __init__(self, field: str, reason: str, detail: str) -> None:
+        super().__init__(field, reason, detail)
+        self.field = field
+        self.reason = reason
+        self.detail = detail
 
 
 def read(writer: Schema, reader: Schema, data: bytes, at: int) -> Row:
@@ -57,7 +68,16 @@ def _same(schema: Schema, data: bytes, at: int) -> Row | None:
     return row if isinstance(row, dict) and out.getvalue() == body else None
 
 
-def byte_of(writer: Schema, data: bytes, at: int, field: str) -> int:
+def checked(writer: Schema, reader: Schema, data: bytes, at: int, values: Callable[[Row], Value]) -> Value:
+    """What `values` makes of the record data[at:]; where it raises Refusal, the byte is that field's. Raises CorruptRecord."""
+    row = read(writer, reader, data, at)
+    try:
+        return values(row)
+    except Refusal as no:
+        raise CorruptRecord(no.reason, _byte_of(writer, data, at, no.field), no.detail) from no
+
+
+def _byte_of(writer: Schema, data: bytes, at: int, field: str) -> int:
     """First byte of a field of a record that was read; the record's own where the writer's schema has no such field."""
     return writer.walk.starts(data, at)[0].get(field, at)
 

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas import corrupt, limits
-from schemas.corrupt import CorruptRecord
 from schemas.framing import Schema
 from schemas.measurements import OUTCOME_NONE
 from schemas.records import MEASURE_KINDS, SOURCE_KINDS, MeasureKind, SeriesDefinition, SourceKind, short_hash
-from schemas.strict import Row, byte_of, mapping, octets, read, rows, text, whole
+from schemas.strict import Refusal, Row, checked, mapping, octets, rows, text, whole
 from schemas.telemetry_schema import BATCH, EVENT
 
 COLUMN_FIELDS = ("series_index", "delta_ms", "values", "outcomes")
@@ -46,16 +45,6 @@ class TelemetryRow:
         return producer_id(self.source, self.boot)
 
 
-class Refusal(Exception):
-    """A value that may not be: field, reason, detail. Becomes a CorruptRecord where the field's byte is known"""
-
-    def __init__(self, field: str, reason: str, detail: str) -> None:
-        super().__init__(field, reason, detail)
-        self.field = field
-        self.reason = reason
-        self.detail = detail
-
-
 def producer_id(source: str, boot: str) -> int:
     """64-bit identity of one run of one source."""
     return short_hash(f"{source}\0{boot}".encode())
@@ -63,20 +52,12 @@ def producer_id(source: str, boot: str) -> int:
 
 def read_event(writer: Schema, data: bytes, at: int) -> TelemetryRow:
     """The one measurement of a TelemetryEvent. Raises CorruptRecord."""
-    row = read(writer, EVENT, data, at)
-    try:
-        return event_row(row)
-    except Refusal as no:
-        raise CorruptRecord(no.reason, byte_of(writer, data, at, no.field), no.detail) from no
+    return checked(writer, EVENT, data, at, event_row)
 
 
 def read_batch(writer: Schema, data: bytes, at: int) -> TelemetryRow:
     """The measurements of a TelemetryBatch. Raises CorruptRecord."""
-    row = read(writer, BATCH, data, at)
-    try:
-        return batch_row(row)
-    except Refusal as no:
-        raise CorruptRecord(no.reason, byte_of(writer, data, at, no.field), no.detail) from no
+    return checked(writer, BATCH, data, at, batch_row)
 
 
 def event_row(row: Row) -> TelemetryRow:

@@ -1,8 +1,8 @@
-"""Delivery: performs what outboxes ask for, over HTTP. The only file of this room that does anything.
+"""Delivery: performs what outboxes ask for, and HTTP. With `smtp`, the only file of this room that does anything.
 
 What: a task that begins attempts, one short-lived task for each, and the network as an `Exchange`. Why so small: what to
 send, when and how often is decided in `outbox`, without a network. Each attempt has one absolute deadline, from the
-name's resolution to the last byte. It refuses to follow redirects, to read more than RESPONSE_BYTES_MAX, to use proxies
+name's resolution to the last byte, however many requests it takes. It refuses to follow redirects, to read more than RESPONSE_BYTES_MAX, to use proxies
 or cookies, and to let a fault of one channel reach another.
 """
 
@@ -21,15 +21,18 @@ from sinks.outbox import Attempt, Outbox
 from sinks.port import (
     Answer,
     Category,
+    Destination,
     Exchange,
     Failure,
     Outcome,
+    Question,
     Rejected,
     Request,
     Response,
     Retry,
-    Sink,
+    Talk,
     Unsendable,
+    telling,
 )
 
 IDLE_S = 60.0  # without anything to do, until woken
@@ -59,8 +62,9 @@ class HttpExchange:
             )
         return self._session
 
-    async def __call__(self, request: Request, timeout_s: float) -> Answer:
+    async def __call__(self, request: Question, timeout_s: float) -> Answer:
         """The answer, or why there is none, within `timeout_s`."""
+        assert isinstance(request, Request)
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._exchange(request)
@@ -105,6 +109,23 @@ def _cause(error: BaseException) -> str:
     return f"{type(error).__name__}{f' ({reason})' if reason else ''}"
 
 
+async def converse(talk: Talk, exchange: Exchange, timeout_s: float) -> Outcome:
+    """Requests and answers until the outcome, all within one deadline. Raises Unsendable."""
+    loop = asyncio.get_running_loop()
+    ends_s = loop.time() + timeout_s
+    try:
+        request = next(talk)
+        while True:
+            left_s = ends_s - loop.time()
+            late = Failure(Category.TIMEOUT, f"not all was said within {timeout_s:g} s")
+            request = talk.send(await exchange(request, round(left_s, 3)) if left_s > 0 else late)
+    except StopIteration as ended:
+        outcome: Outcome = ended.value
+        return outcome
+    finally:
+        talk.close()
+
+
 class Delivery:
     """Performs the attempts of one or more outboxes through sinks by channel name, in one event loop.
 
@@ -114,7 +135,7 @@ class Delivery:
 
     def __init__(
         self,
-        sinks: Mapping[str, Sink],
+        sinks: Mapping[str, Destination],
         exchange: Exchange,
         clock_ms: Callable[[], int] = wall_ms,
         changed: Callable[[], None] = lambda: None,
@@ -176,13 +197,13 @@ class Delivery:
 
     async def _outcome(self, attempt: Attempt) -> Outcome:
         record = attempt.notification
+        sink = self._sinks.get(record.channel)
+        if sink is None:
+            return Rejected(Category.UNSENDABLE, f"there is no channel {record.channel!r}")
         try:
-            sink = self._sinks[record.channel]
-            request = sink.request(record)
-        except (Unsendable, KeyError) as error:
+            return await converse(telling(sink, record, attempt.before), self._exchange, attempt.timeout_ms / 1000)
+        except Unsendable as error:
             return Rejected(Category.UNSENDABLE, str(error))
-        try:
-            return sink.outcome(await self._exchange(request, attempt.timeout_ms / 1000))
         except Exception as error:  # noqa: BLE001 - a fault of ours in one channel must not end the others' deliveries
             self.counters["faults"] += 1
             return Retry(Category.BROKEN, f"a fault of our own: {type(error).__name__}")

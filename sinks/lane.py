@@ -17,7 +17,7 @@ from schemas.records import NotificationRecord
 from sinks import limits
 from sinks.breaker import Breaker
 from sinks.budget import Budget
-from sinks.port import Category, Retry
+from sinks.port import AMBIGUOUS, Category, Retry
 from sinks.retry import Backoff
 
 #: Failures that say something about the service, and not about the request.
@@ -61,6 +61,8 @@ class Entry:
     attempts: int = 0
     lease_ms: int = 0  # an attempt under way is lost after this; 0: none is under way
     fell_back: bool = False
+    unsure: bool = False  # an attempt that ended without word may have been taken
+    memo: str = ""  # what its destination wants to be reminded of at the next attempt
 
     @property
     def rank(self) -> int:
@@ -204,11 +206,16 @@ class Lane:
     def failed(self, entry: Entry, why: Retry, now_ms: int) -> bool:
         """Wait, and let others wait where the service itself is the cause. Whether that opened the breaker."""
         self._land(entry)
+        entry.unsure = entry.unsure or (why.category in AMBIGUOUS and not why.sure)
+        entry.memo = why.memo[: limits.MEMO_CHARS_MAX] or entry.memo
         entry.next_ms = now_ms + self.policy.backoff.wait_ms(entry.record.notification_id, entry.attempts, why.after_ms)
         self._lead(entry)
         if why.category is Category.RATE_LIMITED:
             self.breaker.succeeded()
             self.paused_ms = max(self.paused_ms, entry.next_ms)
+            return False
+        if why.category is Category.DEFERRED:
+            self.breaker.succeeded()
             return False
         if why.after_ms is not None:
             self.paused_ms = max(self.paused_ms, now_ms + why.after_ms)

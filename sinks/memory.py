@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from schemas.records import NotificationRecord
 from sinks import limits
-from sinks.port import Answer, Outcome, Request, Response, Unsendable
+from sinks.port import Answer, Outcome, Question, Request, Response, Unsendable
 from sinks.status import outcome_of
 
 ACTIONS = frozenset({"trigger", "update", "acknowledge", "resolve"})
@@ -52,8 +52,9 @@ class MemoryReceiver:
         """The next request gets this answer; `taking`: and is taken nevertheless. Without a script all are taken."""
         self._script.append((answer, taking))
 
-    async def __call__(self, request: Request, timeout_s: float) -> Answer:
+    async def __call__(self, request: Question, timeout_s: float) -> Answer:
         """Play the receiver."""
+        assert isinstance(request, Request)
         fields: dict[str, object] = json.loads(request.body)
         self.arrivals.append(fields)
         answer, taking = self._script.popleft() if self._script else (None, True)

@@ -21,7 +21,7 @@ from typing import Literal
 from schemas.records import NotificationRecord
 from sinks import limits
 from sinks.lane import Entry, Lane, Policy
-from sinks.port import Category, Delivered, Outcome, Rejected, Retry, shortened
+from sinks.port import FIRST, Before, Category, Delivered, Outcome, Rejected, Retry, shortened
 
 Settled = Literal["delivered", "failed", "abandoned"]
 #: Actions that somebody has to hear of; the others only concern a channel that was told before.
@@ -38,6 +38,7 @@ class Attempt:
     notification: NotificationRecord
     number: int
     timeout_ms: int
+    before: Before = FIRST
 
 
 class Known:
@@ -72,6 +73,7 @@ class Outbox:
         self.settled_ids = Known(limits.SETTLED_MAX)
         self.told = Known(limits.TOLD_MAX)  # channel and incident: a trigger was offered there
         self.elsewhere = Known(limits.TOLD_MAX)  # channel and incident: handed over to its fallback
+        self.memos: dict[str, str] = {}  # channel and incident: what its destination wants to be reminded of
         self.now_ms = 0
         self.sequence = 0
         self.changes: collections.deque[NotificationRecord] = collections.deque()
@@ -156,7 +158,9 @@ class Outbox:
         for lane in self.lanes.values():
             for entry in lane.begin(self.now_ms):
                 record = dataclasses.replace(entry.record, status="pending", attempts=entry.attempts)
-                begun.append(Attempt(record, entry.attempts, lane.policy.timeout_ms))
+                memo = self.memos.get(_pair(lane.name, record.dedup_key), "")
+                before = Before(entry.attempts, entry.unsure, memo, entry.memo)
+                begun.append(Attempt(record, entry.attempts, lane.policy.timeout_ms, before))
         self.counters["attempts"] += len(begun)
         return begun
 
@@ -190,6 +194,7 @@ class Outbox:
                 record, delivered_ms=self.now_ms, response=shortened(outcome.detail, limits.DETAIL_CHARS_MAX)
             )
             self._settled(delivered, "delivered", record.last_error, "delivered")
+            self._remember(delivered, outcome)
             return
         error = f"{outcome.category.value}: {shortened(outcome.detail, limits.DETAIL_CHARS_MAX)}"
         entry.record = dataclasses.replace(record, last_error=error)
@@ -204,6 +209,17 @@ class Outbox:
         if lane.failed(entry, outcome, self.now_ms):
             self.counters["breaker_opened"] += 1
         self._changed(entry.record)
+
+    def _remember(self, record: NotificationRecord, outcome: Delivered) -> None:
+        """The memo of an incident, until its end has been told."""
+        self.counters["perhaps_twice"] += outcome.perhaps_twice
+        pair = _pair(record.channel, record.dedup_key)
+        self.memos.pop(pair, None)
+        if outcome.memo and record.action != "resolve":
+            self.memos[pair] = outcome.memo[: limits.MEMO_CHARS_MAX]
+            if len(self.memos) > limits.TOLD_MAX:
+                del self.memos[next(iter(self.memos))]
+                self.counters["memos_forgotten"] += 1
 
     def drain(self) -> list[NotificationRecord]:
         """Every change since the last drain, in order."""

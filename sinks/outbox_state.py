@@ -38,6 +38,7 @@ def snapshot(outbox: Outbox) -> bytes:
         "settled_ids": list(outbox.settled_ids.keys),
         "told": list(outbox.told.keys),
         "elsewhere": list(outbox.elsewhere.keys),
+        "memos": list(outbox.memos.items()),
         "changes": [_fields(record) for record in outbox.changes],
         "counters": dict(sorted(outbox.counters.items())),
     }
@@ -65,6 +66,7 @@ def _lane(lane: Lane) -> dict[str, object]:
                 "attempts": entry.attempts,
                 "under_way": bool(entry.lease_ms),
                 "fell_back": entry.fell_back,
+                "memo": entry.memo,
             }
             for entry in lane
         ],
@@ -110,6 +112,7 @@ def _fill(outbox: Outbox, content: dict[str, Any]) -> None:
     for known in ("settled_ids", "told", "elsewhere"):
         for key in content[known]:
             getattr(outbox, known).add(str(key))
+    outbox.memos.update({str(pair): str(memo) for pair, memo in content.get("memos", [])})
     for name, fields in content["lanes"].items():
         entries = [_entry(row) for row in fields["entries"]]
         outbox.counters["owed_again"] += sum(bool(row["under_way"]) for row in fields["entries"])
@@ -134,4 +137,6 @@ def _entry(row: dict[str, Any]) -> Entry:
         came=tuple(row["came"]),
         attempts=int(row["attempts"]),
         fell_back=bool(row["fell_back"]),
+        unsure=True,  # what followed the snapshot is not known: it may have been sent, and taken
+        memo=str(row.get("memo", "")),
     )

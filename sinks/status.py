@@ -11,7 +11,7 @@ import email.utils
 from collections.abc import Mapping
 
 from sinks import limits
-from sinks.port import Answer, Category, Delivered, Failure, Outcome, Rejected, Retry, said
+from sinks.port import Answer, Category, Delivered, Failure, Outcome, Rejected, Response, Retry, said
 
 _AGAIN = {408: Category.TIMEOUT, 425: Category.RATE_LIMITED, 429: Category.RATE_LIMITED}
 
@@ -41,7 +41,8 @@ def _date_ms(value: str) -> int | None:
 def outcome_of(answer: Answer) -> Outcome:
     """2xx delivered; 408, 425, 429, 5xx and failures of the network again; every other answer never."""
     if isinstance(answer, Failure):
-        return Retry(answer.category, answer.detail)
+        return Retry(answer.category, answer.detail, sure=answer.sure)
+    assert isinstance(answer, Response)
     text = f"HTTP {answer.status} {said(answer.body)}".rstrip()
     if 200 <= answer.status < 300:
         return Delivered(text)

@@ -1,35 +1,19 @@
 """YAML with places: a file as a small tree that knows lines and columns, and the problems found in it.
 
-What: `Problem` names file, line, column, what is wrong and what would mend it; `tree` reads one document. Why: a mistake
+What: `Sheet` gathers a file's problems, `tree` reads one document. Why: a mistake
 without its place is a riddle. It refuses tags, aliases, several documents and files that are too large or too deep.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Iterable
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
+from schemas.problem import Problem
 from sinks import limits
-
-
-@dataclasses.dataclass(frozen=True, slots=True, order=True)
-class Problem:
-    """One mistake. Line and column count from 1; `hint` may be empty."""
-
-    file: str
-    line: int
-    column: int
-    what: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        text = f"{self.file}:{self.line}:{self.column}: {self.what}"
-        return f"{text} ({self.hint})" if self.hint else text
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,13 +63,6 @@ class Sheet:
     def problems(self) -> list[Problem]:
         """All, by place."""
         return sorted(self._found)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known word, or lists the known ones."""
-    words = sorted(set(known))
-    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(words)}" if words else ""
 
 
 class _Refused(Exception):

@@ -111,7 +111,7 @@ def roles(application: str = "tocsin") -> dict[str, Role]:
             "fleet",
             f"`tocsin fleet`, of the namespace {FLEET_NAMESPACE}",
             (
-                *on_topics((WRITE,), topics.TELEMETRY, topics.DLQ),
+                *on_topics((WRITE,), topics.TELEMETRY, topics.LOGS, topics.DLQ),
                 Grant("topic", f"{FLEET_NAMESPACE}_", (READ,), prefixed=True),
                 Grant("topic", f"{topics.STATE_PREFIX}fleet-", (READ, WRITE, CREATE), prefixed=True),
                 Grant("group", f"{application}.fleet", (READ,), prefixed=True),

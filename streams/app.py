@@ -17,7 +17,8 @@ from alerts.route import Routes, read_routes
 from alerts.selection import Selection
 from schemas.telemetry import TelemetryDecoder
 from sinks.channels import Channels, read_channels
-from sinks.delivery import Delivery, HttpExchange
+from sinks.delivery import Delivery
+from sinks.network import Network
 from streams import admission, commands, credentials, errors, fetching, health, refused, reporting, topics
 from streams.aggregate import AggregateStep
 from streams.clock import SteadyClock
@@ -146,7 +147,7 @@ class Worker(Shell):
         channels = read_channels(settings.channels_path, os.environ) if settings.channels_path else Channels({})
         known = list(channels.by_name)
         routes = read_routes(settings.routes_path, known) if settings.routes_path else Routes.plain(*known)
-        self.exchange = HttpExchange()
+        self.exchange = Network()
         self.delivery = Delivery(channels.sinks, self.exchange, self.clock.now_ms, self._delivered)
 
         def notify(partition: int) -> NotifyStep:

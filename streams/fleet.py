@@ -1,7 +1,7 @@
-"""Fleet: records of fleet-telemetry in, telemetry out. One step for each partition of each of its topics.
+"""Fleet: records of fleet-telemetry in, telemetry and events out. One step for each partition of each of its topics.
 
 What becomes of a record is `fleet.adapter`'s to say; what cannot be read goes to the dead letters with its original bytes. A
-replay sends the same records under the same identities, which the aggregate counts once. It refuses to remember anything that
+replay sends the same records under the same identities, which the aggregate counts once and readers of `logs` show once. It refuses to remember anything that
 the log does not decide.
 """
 
@@ -14,6 +14,7 @@ from fleet.adapter import Adapter, Kind
 from fleet.identity import Naming
 from fleet.mapping import Mapping
 from schemas.corrupt import CorruptRecord
+from schemas.logs import encode_logs
 from streams import letters, selfmetrics, topics
 from streams.producer import Outgoing
 from streams.records import Records
@@ -37,21 +38,21 @@ class FleetStep:
         """One record after the other."""
         for record in records.after(self.fence):
             try:
-                made = self._adapter.take(record.offset, record.key, record.value)
+                made = self._adapter.take(record.offset, record.timestamp_ms, record.key, record.value)
             except CorruptRecord as error:
                 letter = letters.dead(self._topic, self.partition, record, error)
                 self._out.append(dataclasses.replace(letter, partition=None))  # its topic may have fewer partitions
             else:
                 if made is not None:
-                    source, telemetry = made
-                    self._out.append(Outgoing(topics.TELEMETRY, source.encode(), telemetry))
+                    self._out.append(Outgoing(topics.TELEMETRY, made.source.encode(), made.telemetry))
+                    self._out += [Outgoing(topics.LOGS, batch.key, encode_logs(batch)) for batch in made.events]
             self.fence = record.offset
 
     def tick(self, now_ms: int, caught_up: bool) -> None:
         """Nothing here depends on time."""
 
     def drain(self) -> list[Outgoing]:
-        """Telemetry and letters, in the order of the log."""
+        """Telemetry, events and letters, in the order of the log."""
         vehicles = self._adapter.vehicles
         selfmetrics.fleet(
             self._stage,
@@ -59,8 +60,10 @@ class FleetStep:
             {fate.value: count for fate, count in self._adapter.fates.items()},
             len(vehicles.by_source),
             vehicles.forgotten - self._forgotten,
+            self._adapter.beyond,
         )
         self._adapter.fates.clear()
+        self._adapter.beyond = 0
         self._forgotten = vehicles.forgotten
         out, self._out = self._out, []
         return out

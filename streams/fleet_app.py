@@ -76,9 +76,13 @@ def prepared(settings: Settings, fleet: FleetSettings, ends: errors.Ending = err
         return []
     kinds = [kind for kind in Kind if fleet.topic(kind) in known]
     absent = [fleet.topic(kind) for kind in Kind if kind not in kinds]
-    if not kinds or topics.TELEMETRY not in known:
-        wanted = "any of " + ", ".join(absent) if not kinds else topics.TELEMETRY
-        said = "TOCSIN_FLEET_NAMESPACE is fleet-telemetry's `namespace`; `tocsin topics create` makes ours"
+    ours = [name for name in (topics.TELEMETRY, topics.LOGS) if name not in known]
+    if not kinds or ours:
+        wanted = " and ".join(ours) if kinds else "any of " + ", ".join(absent)
+        said = (
+            "TOCSIN_FLEET_NAMESPACE is fleet-telemetry's `namespace`; `tocsin topics create` makes ours; and a broker shows "
+            "nobody what he may not use: `tocsin acls fleet` prints the commands that grant it"
+        )
         ends(errors.EXIT_PERSON, f"broker {bootstrap} does not have {wanted}. {said}")
         return []
     if absent:

@@ -65,6 +65,9 @@ BROKER_REFUSALS = Counter(
 FLEET_SIGNALS = Counter("tocsin_fleet_signals", "Signals of vehicles by what became of them", ["fate"])
 FLEET_VEHICLES = Gauge("tocsin_fleet_vehicles", "Vehicles that the adapter remembers", ["stage", "partition"])
 FLEET_FORGOTTEN = Counter("tocsin_fleet_vehicles_forgotten", "Vehicles forgotten since there were too many", ["stage"])
+FLEET_BEYOND = Counter(
+    "tocsin_fleet_reports_beyond", "Alerts and errors beyond those that are remembered of a vehicle", ["stage"]
+)
 RSS = Gauge("tocsin_rss_bytes", "Resident memory of this worker")
 
 
@@ -188,12 +191,13 @@ def judged(partition: int, counters: Mapping[str, int]) -> None:
         JUDGED.labels(str(partition), what).set(count)
 
 
-def fleet(stage: str, partition: int, fates: Mapping[str, int], vehicles: int, forgotten: int) -> None:
-    """What became of signals since the last time, and who is remembered."""
+def fleet(stage: str, partition: int, fates: Mapping[str, int], vehicles: int, forgotten: int, beyond: int) -> None:
+    """What became of signals since the last time, who is remembered, and what could not be."""
     for fate, count in fates.items():
         FLEET_SIGNALS.labels(fate).inc(count)
     FLEET_VEHICLES.labels(stage, str(partition)).set(vehicles)
     FLEET_FORGOTTEN.labels(stage).inc(forgotten)
+    FLEET_BEYOND.labels(stage).inc(beyond)
 
 
 def fleet_left(stage: str, partition: int) -> None:

@@ -12,6 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,13 @@ def test_the_builder_is_given_what_it_copies() -> None:
             for source in words.split()[:-1]:
                 assert (ROOT / source).exists(), source
                 assert any(source == a or source.startswith(f"{a}/") for a in allowed), source
+
+
+def test_the_image_is_built_of_every_room() -> None:
+    """The wheel takes the rooms that are there, and says nothing of one that is not."""
+    copied = {source for keyword, words in INSTRUCTIONS if keyword == "COPY" for source in words.split()[:-1]}
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert set(wheel["packages"]) - copied == set()
 
 
 def image_steps() -> list[list[str]]:

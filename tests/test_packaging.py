@@ -26,8 +26,8 @@ BUILD = "import sys; from hatchling.build import build_wheel; print(build_wheel(
 DATA = {".avsc", ".yaml", ".json", ".toml", ".gz", ".typed"}
 #: Extras whose packages are imported by what is installed.
 RUN = ("local", "kafka", "agent", "celery", "faust", "gateway")
-#: Imports that a function makes only where the package is there: the second way to a broker.
-OPTIONAL = {"docker", "testcontainers"}
+#: Imports that a function makes only where the package is there: the second way to a broker, the fake mail server.
+OPTIONAL = {"aiosmtpd", "docker", "testcontainers"}
 
 
 def built(project: Path, target: Path) -> zipfile.ZipFile:

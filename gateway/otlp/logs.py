@@ -8,25 +8,25 @@ no source or has no time; a text that is too long is cut and told, since half a 
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from typing import Final
 
 from aiohttp import web
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as Theirs
-from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs
 
 from gateway import selfmetrics
 from gateway.foreign import Gathered, Unfit
 from gateway.identity import Identity
 from gateway.intake import Intake
-from gateway.limits import LOG_BATCH_BYTES, TURN_POINTS
+from gateway.large import Large
+from gateway.limits import LOG_BATCH_BYTES
 from gateway.memory import Budget, Share
-from gateway.otlp.attributes import resource_of, source_of, text_of, texts_of
-from gateway.otlp.route import body_in, kind_of
-from gateway.otlp.wire import encoded, message_of
+from gateway.otlp.attributes import owner_of, resource_of, text_of, texts_of
+from gateway.otlp.route import body_in, kind_of, protobuf_of
+from gateway.otlp.wire import PROTOBUF, encoded, message_of
 from gateway.rows import Framed
+from gateway.turn import Turn
 from schemas import limits
 from schemas.encoding import Resource
 from schemas.logs import SEVERITY_MOST, LogBatch, LogRecord, encode_logs
@@ -41,9 +41,10 @@ _NS_PER_MS: Final = 1_000_000
 class Logs:
     """The route's work."""
 
-    def __init__(self, intake: Intake, budget: Budget) -> None:
+    def __init__(self, intake: Intake, budget: Budget, large: Large) -> None:
         self._intake = intake
         self._budget = budget
+        self._large = large
 
     async def __call__(self, request: web.BaseRequest, identity: Identity) -> web.StreamResponse:
         """Full or partial success. Raises Refusal."""
@@ -51,7 +52,11 @@ class Logs:
         with Share(self._budget, identity.tenant) as share:
             body = await body_in(request, kind, identity, share, self._intake)
             share.grow(len(body))  # as objects
-            found, cut = await converted(message_of(body, kind, ExportLogsServiceRequest), identity, body)
+            data = await protobuf_of(body, kind, ExportLogsServiceRequest, identity.tenant, self._large)
+            async with self._large.turns(identity.tenant, len(data)):
+                message = message_of(data, PROTOBUF, ExportLogsServiceRequest)
+                found, cut = await converted(message, identity, body)
+                del message  # what it holds is thirty times the body
             await found.stored(self._intake, identity)
             selfmetrics.MEMORY.set(self._budget.used)
         answer = ExportLogsServiceResponse()
@@ -63,29 +68,29 @@ class Logs:
 
 
 async def converted(request: ExportLogsServiceRequest, identity: Identity, body: bytes) -> tuple[Gathered, int]:
-    """(all of a request, how much of its texts was left out); others get their turn in between."""
-    out, cut, turn = Gathered(), 0, 0
+    """(all of a request, how much of its texts was left out); others get their turn in between. Raises Refusal."""
+    out, cut, turn = Gathered(), 0, Turn()
+    seed = hashlib.blake2b(body, digest_size=16).digest()
     for at, found in enumerate(request.resource_logs):
-        texts = texts_of(found.resource.attributes)
-        batches = _Batches(source_of(texts, identity), resource_of(texts), f"{at}".encode() + body)
-        for scope, theirs in _records(found):
-            turn += 1
-            if turn % TURN_POINTS == 0:
-                await asyncio.sleep(0)
-            try:
-                record = record_of(theirs, scope)
-                batches.add(record)
-            except Unfit as no:
-                out.rejected[str(no)] += 1
-            else:
-                cut += record.left_out - theirs.dropped_attributes_count
+        await turn.next()
+        owner = owner_of(found.resource.attributes, identity)
+        batches = _Batches(owner.source, resource_of(owner.texts), b"%d" % at + seed)
+        for scope in found.scope_logs:
+            await turn.next()
+            for theirs in scope.log_records:
+                await turn.next()
+                try:
+                    if owner.fault:
+                        raise Unfit(owner.fault)
+                    record = record_of(theirs, scope.scope.name)
+                    batches.add(record)
+                except Unfit as no:
+                    out.rejected[str(no)] += 1
+                else:
+                    cut += record.left_out - theirs.dropped_attributes_count
         batches.close()
         out.framed += batches.framed
     return out, cut
-
-
-def _records(found: ResourceLogs) -> list[tuple[str, Theirs]]:
-    return [(one.scope.name, record) for one in found.scope_logs for record in one.log_records]
 
 
 def record_of(theirs: Theirs, scope: str) -> LogRecord:
@@ -132,8 +137,6 @@ class _Batches:
 
     def add(self, record: LogRecord) -> None:
         """Raises Unfit."""
-        if not self._source:
-            raise Unfit("the resource names no source: set service.instance.id or service.name")
         texts = (record.body, record.event, *record.attributes, *record.attributes.values())
         size = sum(len(text.encode()) for text in texts) + limits.TRACE_BYTES * 4
         if size > LOG_BATCH_BYTES:

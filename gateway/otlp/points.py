@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Final
 
 import numpy as np
@@ -25,7 +25,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from gateway.cumulative import Bucket, Counts, Point, Streams
 from gateway.foreign import Unfit, series_of
-from gateway.limits import HISTOGRAM_BUCKETS, HISTOGRAM_VALUES
+from gateway.limits import HISTOGRAM_BUCKETS, HISTOGRAM_VALUES, OTLP_EXEMPLARS
 from gateway.otlp.attributes import texts_of
 from gateway.otlp.spread import buckets_of, spread
 from gateway.rows import Series
@@ -59,10 +59,10 @@ class Context:
         return self.streams.propose((self.owner, self.scope, series), point, self.proposed, self.since)
 
 
-def points_of(metric: Metric) -> tuple[str, list[AnyPoint]]:
+def points_of(metric: Metric) -> tuple[str, Sequence[AnyPoint]]:
     """(kind of data, its points). Metric without data: no points."""
     which = metric.WhichOneof("data") or ""
-    return which, list(getattr(metric, which).data_points) if which else []
+    return which, getattr(metric, which).data_points if which else ()
 
 
 def values_of(
@@ -99,7 +99,7 @@ def _number(
         value = found
     if not abs(value) < limits.VALUE_BOUND:
         raise Unfit("a value is too large")
-    traces = [one.trace_id for one in point.exemplars if len(one.trace_id) == limits.TRACE_BYTES]
+    traces = [one.trace_id for one in point.exemplars[-OTLP_EXEMPLARS:] if len(one.trace_id) == limits.TRACE_BYTES]
     return _series(metric, kind, point, context), [value], [(0, traces[-1])] if traces else []
 
 
@@ -148,9 +148,11 @@ def _counts(point: HistogramDataPoint | ExponentialHistogramDataPoint) -> Counts
     """Raises Unfit."""
     found: dict[Bucket, int]
     if isinstance(point, HistogramDataPoint):
+        if len(point.bucket_counts) > HISTOGRAM_BUCKETS or len(point.explicit_bounds) > HISTOGRAM_BUCKETS:
+            raise Unfit(f"more than {HISTOGRAM_BUCKETS} buckets")
         bounds, numbers = tuple(point.explicit_bounds), tuple(point.bucket_counts) or (point.count,)
-        if len(numbers) > HISTOGRAM_BUCKETS or len(numbers) != len(bounds) + 1:
-            raise Unfit("a histogram's counts and bounds do not fit together, or are too many")
+        if len(numbers) != len(bounds) + 1:
+            raise Unfit("a histogram's counts and bounds do not fit together")
         if any(not abs(bound) < math.inf for bound in bounds) or any(a >= b for a, b in itertools.pairwise(bounds)):
             raise Unfit("a histogram's bounds are finite and rise")
         found = {(0, place): count for place, count in enumerate(numbers)}
@@ -184,7 +186,7 @@ def _values(counts: Counts, total: float | None, low: float | None, high: float 
 def _exemplars(point: HistogramDataPoint | ExponentialHistogramDataPoint, values: NDArray[np.float64]) -> Exemplars:
     """Each exemplar's trace at the value that is nearest above its own."""
     found: dict[int, bytes] = {}
-    for one in point.exemplars:
+    for one in point.exemplars[-OTLP_EXEMPLARS:]:
         value = float(one.as_int) if one.WhichOneof("value") == "as_int" else one.as_double
         if len(one.trace_id) == limits.TRACE_BYTES:
             found[min(int(np.searchsorted(values, value)), len(values) - 1)] = one.trace_id

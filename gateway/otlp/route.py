@@ -7,12 +7,12 @@ and not counted twice by the gateway that took them. It refuses an answer in ano
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import hashlib
 import time
-import weakref
 
 from aiohttp import web
+from google.protobuf.message import Message
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
@@ -24,10 +24,12 @@ from gateway.body import body_of
 from gateway.cumulative import Streams
 from gateway.identity import Identity
 from gateway.intake import Intake
+from gateway.large import Large
 from gateway.limits import JSON_BYTES, OTLP_BYTES
 from gateway.memory import Budget, Share
-from gateway.otlp.convert import converted
-from gateway.otlp.wire import JSON, KINDS, PROTOBUF, encoded, message_of, status
+from gateway.order import Order
+from gateway.otlp.convert import converted, sources
+from gateway.otlp.wire import JSON, KINDS, PROTOBUF, as_protobuf, encoded, message_of, status
 from gateway.recent import Recent
 from gateway.refusal import Refusal
 
@@ -37,12 +39,13 @@ PATH = "/v1/metrics"
 class Metrics:
     """The route's work."""
 
-    def __init__(self, intake: Intake, budget: Budget) -> None:
+    def __init__(self, intake: Intake, budget: Budget, large: Large) -> None:
         self._intake = intake
         self._budget = budget
+        self._large = large
         self._streams = Streams(time.time_ns())
         self._recent = Recent()
-        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._order = Order()
 
     async def __call__(self, request: web.BaseRequest, identity: Identity) -> web.StreamResponse:
         """Full or partial success. Raises Refusal."""
@@ -53,10 +56,13 @@ class Metrics:
             if body and known in self._recent:
                 return _answer(0, "", kind)
             share.grow(len(body))  # as objects
-            turn = self._turns.setdefault(identity.tenant, asyncio.Lock())
-            async with turn:  # two requests of one stream must not both count from the same last point
-                message = message_of(body, kind, ExportMetricsServiceRequest)
-                found = await converted(message, identity, self._streams)
+            data = await protobuf_of(body, kind, ExportMetricsServiceRequest, identity.tenant, self._large)
+            async with contextlib.AsyncExitStack() as order:
+                async with self._large.turns(identity.tenant, len(data)):
+                    message = message_of(data, PROTOBUF, ExportMetricsServiceRequest)
+                    await order.enter_async_context(self._order.of(await sources(message, identity)))
+                    found = await converted(message, identity, self._streams)
+                    del message  # what it holds is thirty times the body
                 await found.stored(self._intake, identity)
                 selfmetrics.MEMORY.set(self._budget.used)
                 self._streams.keep(found.proposed)
@@ -80,6 +86,14 @@ async def body_in(request: web.BaseRequest, kind: str, identity: Identity, share
     if not declared:
         intake.read(identity, len(body))
     return body
+
+
+async def protobuf_of(body: bytes, kind: str, form: type[Message], tenant: str, large: Large) -> bytes:
+    """The body as protobuf: reading that is quick, and reading JSON is not. Raises Refusal."""
+    if kind == PROTOBUF:
+        return body
+    (found,) = await large.read(tenant, as_protobuf, body, form)
+    return found
 
 
 def _answer(rejected: int, message: str, kind: str) -> web.Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, TypeVar
 
 from google.protobuf import json_format
@@ -46,6 +46,11 @@ def message_of(body: bytes, kind: str, form: type[Form]) -> Form:
     except (DecodeError, json_format.ParseError, ValueError, RecursionError, TypeError, AttributeError) as error:
         raise bad("otlp", f"not an {form.__name__}: {type(error).__name__}"[:DETAIL_CHARS]) from error
     return found
+
+
+def as_protobuf(body: bytes, form: type[Message]) -> Iterator[bytes]:
+    """A message in JSON as protobuf. Raises Refusal."""
+    yield bytes(message_of(body, JSON, form).SerializeToString())
 
 
 def _with_base64_ids(value: object) -> object:

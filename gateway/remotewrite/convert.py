@@ -7,7 +7,6 @@ source; a classic histogram's buckets are the counters that they are.
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Mapping
 from typing import Final
@@ -15,14 +14,16 @@ from typing import Final
 from gateway.cumulative import Point, Streams
 from gateway.foreign import Gathered, Unfit, series_of
 from gateway.identity import Identity
-from gateway.limits import TURN_POINTS
+from gateway.order import Source
 from gateway.remotewrite.wire import Request, Written
 from gateway.rows import Rows, Series
+from gateway.turn import Turn
 from schemas import limits
 from schemas.encoding import Resource
 from schemas.records import MeasureKind
 
 NAME: Final = "__name__"
+NATIVE: Final = "native histograms are not taken: send classic ones"
 COUNTERS: Final = frozenset(
     {"counter", "histogram", "summary"}
 )  # summary: its _sum and _count; its quantiles are gauges
@@ -35,26 +36,24 @@ async def converted(request: Request, identity: Identity, streams: Streams, kind
     out = Gathered()
     rows: dict[str, Rows] = {}
     since: dict[tuple[str, str, str], int] = {}
-    turn = 0
+    turn = Turn()
     for one in request.series:
-        turn += 1 + len(one.samples)
-        if turn >= TURN_POINTS:
-            turn = 0
-            await asyncio.sleep(0)
-        source = identity.named(one.labels.get("instance") or one.labels.get("job", ""))
+        await turn.next()
+        source = source_of(one, identity)
         owner = ("remote write", identity.tenant, source)
         since.setdefault(owner, streams.since(owner))
         try:
             if not source:
                 raise Unfit("the series names no source: it has neither instance nor job")
             if one.histograms:
-                out.rejected["native histograms are not taken: send classic ones"] += one.histograms
+                out.rejected[NATIVE] += one.histograms
             series = _series(one, kinds)
         except Unfit as no:
-            out.rejected[str(no)] += max(len(one.samples), 1)
+            out.rejected[str(no)] += len(one.samples)
             continue
         target = rows.setdefault(source, Rows(source, Resource()))
         for sample in one.samples:
+            await turn.next()
             try:
                 value = _value(series, sample, (owner, since[owner]), streams, out)
             except Unfit as no:
@@ -66,6 +65,20 @@ async def converted(request: Request, identity: Identity, streams: Streams, kind
         target.close()
         out.framed += target.framed
     return out
+
+
+def source_of(one: Written, identity: Identity) -> str:
+    """Whose a series is; "" for nobody's."""
+    return identity.named(one.labels.get("instance") or one.labels.get("job", ""))
+
+
+async def sources(request: Request, identity: Identity) -> set[Source]:
+    """Of all series: what comes from one of them is to be counted in order. Raises Refusal."""
+    found, turn = set(), Turn()
+    for one in request.series:
+        await turn.next()
+        found.add((identity.tenant, source_of(one, identity)))
+    return found
 
 
 def _series(one: Written, kinds: Mapping[str, str]) -> Series:

@@ -7,9 +7,7 @@ back to what it knows.
 
 from __future__ import annotations
 
-import asyncio
 import time
-import weakref
 
 from aiohttp import web
 
@@ -18,11 +16,13 @@ from gateway.body import body_of
 from gateway.cumulative import Streams
 from gateway.identity import Identity
 from gateway.intake import Intake
+from gateway.large import Large
 from gateway.limits import KINDS, OTLP_BYTES
 from gateway.memory import Budget, Share
+from gateway.order import Order
 from gateway.refusal import Refusal
-from gateway.remotewrite.convert import converted
-from gateway.remotewrite.wire import Request, read_v1, read_v2
+from gateway.remotewrite.convert import NATIVE, converted, sources
+from gateway.remotewrite.wire import Request, pieces, read_v1, read_v2, together
 
 PATH = "/api/v1/write"
 V2 = "io.prometheus.write.v2.Request"
@@ -32,12 +32,13 @@ KNOWN = {"": read_v1, "prometheus.WriteRequest": read_v1, V2: read_v2}
 class Write:
     """The route's work."""
 
-    def __init__(self, intake: Intake, budget: Budget) -> None:
+    def __init__(self, intake: Intake, budget: Budget, large: Large) -> None:
         self._intake = intake
         self._budget = budget
+        self._large = large
         self._streams = Streams(time.time_ns())
         self._kinds: dict[str, dict[str, str]] = {}
-        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._order = Order()
 
     async def __call__(self, request: web.BaseRequest, identity: Identity) -> web.StreamResponse:
         """204, or 400 where some of it was not taken. Raises Refusal."""
@@ -49,11 +50,13 @@ class Write:
             if not declared:
                 self._intake.read(identity, len(body))
             share.grow(len(body))  # as objects
-            turn = self._turns.setdefault(identity.tenant, asyncio.Lock())
-            async with turn:  # two requests of one series must not both count from the same last sample
-                written = KNOWN[message](body)
-                kinds = self._told(identity.tenant, written)
-                found = await converted(written, identity, self._streams, kinds)
+            written = together(await self._large.read(identity.tenant, pieces, body, KNOWN[message]))
+            samples = sum(len(one.samples) for one in written.series)
+            kinds = self._told(identity.tenant, written)
+            async with self._order.of(await sources(written, identity)):
+                async with self._large.turns(identity.tenant, len(body)):
+                    found = await converted(written, identity, self._streams, kinds)
+                    del written  # what it holds is twenty times the body
                 await found.stored(self._intake, identity)
                 self._streams.keep(found.proposed)
         if not found.rejected:
@@ -63,8 +66,8 @@ class Write:
                 400, {"error": "partial", "detail": found.told()}
             )  # what was good is stored; do not repeat
         if message == V2:
-            samples = sum(len(one.samples) for one in written.series) - found.rejected.total()
-            answer.headers["X-Prometheus-Remote-Write-Samples-Written"] = str(max(samples, 0))
+            not_taken = found.rejected.total() - found.rejected[NATIVE]
+            answer.headers["X-Prometheus-Remote-Write-Samples-Written"] = str(max(samples - not_taken, 0))
             answer.headers["X-Prometheus-Remote-Write-Histograms-Written"] = "0"
             answer.headers["X-Prometheus-Remote-Write-Exemplars-Written"] = "0"
         return answer

@@ -8,10 +8,11 @@ asks.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from gateway.refusal import bad
+from gateway.limits import ELEMENTS, SERIES_BYTES, SERIES_PIECE
+from gateway.refusal import Refusal, bad, too_large
 from schemas.protobuf import Value, double, fields, octets, packed, signed, text, whole
 
 _TYPES: Final = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
@@ -37,16 +38,35 @@ class Request:
     kinds: Mapping[str, str]
 
 
+def pieces(body: bytes, read: Callable[[bytes], Request]) -> Iterator[Request]:
+    """A request in pieces that are small enough to be handed over one by one. Raises Refusal."""
+    found = read(body)
+    yield Request([], found.kinds)
+    for at in range(0, len(found.series), SERIES_PIECE):
+        yield Request(found.series[at : at + SERIES_PIECE], {})
+
+
+def together(parts: list[Request]) -> Request:
+    """Inverse of `pieces`."""
+    return Request([one for part in parts for one in part.series], parts[0].kinds)
+
+
 def read_v1(body: bytes) -> Request:
     """A prometheus.WriteRequest. Raises Refusal."""
     try:
-        found, kinds = [], {}
+        found: list[Written] = []
+        kinds: dict[str, str] = {}
+        left = ELEMENTS
         for number, value in fields(memoryview(body)):
+            left -= 1
             if number == 1:
                 found.append(_series_v1(octets(value)))
+                left -= _elements(found[-1])
             elif number == 3:
                 about = dict(fields(octets(value)))
                 kinds[text(about.get(2, b""))] = _type(about.get(1, 0))
+            if left < 0:
+                raise _too_many()
         return Request(found, kinds)
     except (ValueError, IndexError) as error:
         raise bad("remote_write", "not a prometheus.WriteRequest") from error
@@ -62,16 +82,40 @@ def read_v2(body: bytes) -> Request:
                 symbols.append(text(value))
             elif number == 5:
                 raw.append(octets(value))
+            if len(symbols) + len(raw) > ELEMENTS:
+                raise _too_many()
         if symbols and symbols[0]:
             raise ValueError("the first symbol is the empty one")
-        return Request([_series_v2(one, symbols) for one in raw], {})
+        found: list[Written] = []
+        left = ELEMENTS
+        for one in raw:
+            found.append(_series_v2(one, symbols))
+            left -= 1 + _elements(found[-1])
+            if left < 0:
+                raise _too_many()
+        return Request(found, {})
     except (ValueError, IndexError) as error:
         raise bad("remote_write", "not an io.prometheus.write.v2.Request") from error
 
 
+def _too_many() -> Refusal:
+    return too_large(f"more than {ELEMENTS} series, labels and samples; send the rest in another request")
+
+
+def _elements(one: Written) -> int:
+    return len(one.labels) + len(one.samples) + one.histograms + one.exemplars
+
+
+def _bounded(data: memoryview) -> memoryview:
+    """The bytes of one series. Raises Refusal."""
+    if len(data) > SERIES_BYTES:
+        raise too_large(f"one series of {len(data)} bytes; the limit is {SERIES_BYTES}")
+    return data
+
+
 def _series_v1(data: memoryview) -> Written:
     out = Written({})
-    for number, value in fields(data):
+    for number, value in fields(_bounded(data)):
         if number == 1:
             label = dict(fields(octets(value)))
             out.labels[text(label.get(1, b""))] = text(label.get(2, b""))
@@ -88,7 +132,7 @@ def _series_v2(data: memoryview, symbols: list[str]) -> Written:
     out = Written({})
     references: list[int] = []
     created = 0
-    for number, value in fields(data):
+    for number, value in fields(_bounded(data)):
         if number == 1:
             references += [value] if isinstance(value, int) else packed(value)
         elif number == 2:

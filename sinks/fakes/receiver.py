@@ -1,4 +1,4 @@
-"""Receiver: what both fakes are made of; an HTTP server in threads that notes each arrival and fails on request.
+"""Receiver: what the fakes that speak HTTP are made of; a server in threads that notes each arrival and fails on request.
 
 What: a server on 127.0.0.1, a log of arrivals with time and body, and a script of faults. Why faults live here: a
 service fails in the same ways whatever it does, and "took it, then answered 500" is the one that doubles pages. It
@@ -60,10 +60,10 @@ class Fault:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: JSON body, and whether the request had an effect."""
+    """An answer: JSON body or plain text, and whether the request had an effect."""
 
     status: int
-    body: Mapping[str, object]
+    body: Mapping[str, object] | str
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     taken: bool = True
 
@@ -124,6 +124,10 @@ class Receiver:
         with self._lock:
             return list(self.arrivals)
 
+    def admits(self, path: str, headers: Mapping[str, str]) -> Reply | None:
+        """The answer to somebody who may not ask; None: whoever asks is let in."""
+        return None
+
     def reply(self, path: str, body: bytes, at_ms: int) -> Reply:
         """What the service answers when nothing is wrong with it. One at a time."""
         raise NotImplementedError
@@ -135,7 +139,7 @@ class Receiver:
             fault = self._faults.popleft() if self._faults else self._standing
             reply: Reply | None = None
             if fault is None or fault.taking:
-                reply = self.reply(path, body, at_ms)
+                reply = self.admits(path, headers) or self.reply(path, body, at_ms)
             taken = reply is not None and reply.taken
             if fault is not None:
                 reply = Reply(fault.status, {"message": "as scripted"}, fault.headers) if fault.status else None
@@ -204,9 +208,12 @@ def _conversation(receiver: Receiver) -> type[http.server.BaseHTTPRequestHandler
             self._answer(reply)
 
         def _answer(self, reply: Reply) -> None:
-            data = json.dumps(reply.body).encode()
+            if isinstance(reply.body, str):
+                kind, data = "text/plain", reply.body.encode()
+            else:
+                kind, data = "application/json", json.dumps(reply.body).encode()
             self.send_response(reply.status)
-            for name, value in {"content-type": "application/json", **reply.headers}.items():
+            for name, value in {"content-type": kind, **reply.headers}.items():
                 self.send_header(name, value)
             self.send_header("content-length", str(len(data)))
             self.end_headers()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from alerts.config import load, read_config
-from alerts.problem import Problem
 from alerts.slo import Outcomes, Ratio, Threshold
+from schemas.problem import Problem
 from tests.alerts.simulate import config_of, slo_text
 
 BAD = sorted((Path(__file__).parent / "bad_slos").glob("*.yaml"))

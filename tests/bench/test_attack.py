@@ -10,6 +10,7 @@ from bench.attack import Attacker, Order, bombs
 from gateway.accesslog import AccessLog
 from gateway.door import Door, Route, anybody
 from gateway.intake import Intake
+from gateway.large import Large
 from gateway.limits import UNFOLDED_BYTES
 from gateway.memory import Budget
 from gateway.telemetry import PATH, Telemetry
@@ -27,7 +28,7 @@ def test_one_bomb_is_beyond_the_ratio_and_one_is_below_it():
 
 async def test_a_gateway_lets_none_of_it_in():
     kept = Kept()
-    door = Door({PATH: Route("POST", Telemetry(Intake(kept), Budget(1 << 26)))}, anybody, AccessLog("none"))
+    door = Door({PATH: Route("POST", Telemetry(Intake(kept), Budget(1 << 26), Large()))}, anybody, AccessLog("none"))
     stopped = asyncio.Event()
     async with listening(door) as (host, port, listener):
         attacker = Attacker(Order(f"http://{host}:{port}", slow=20, bombs_s=50.0))

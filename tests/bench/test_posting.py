@@ -10,6 +10,7 @@ from bench.posting import BATCH, Order, Poster, bodies
 from gateway.accesslog import AccessLog
 from gateway.door import Door, Route, anybody
 from gateway.intake import Intake
+from gateway.large import Large
 from gateway.memory import Budget
 from gateway.parts import several
 from gateway.telemetry import PATH, Telemetry
@@ -30,7 +31,7 @@ def test_every_record_is_good_and_has_a_sequence_of_its_own(folded):
 @pytest.mark.parametrize("order", [{"records": 1}, {"records": 3}, {"records": 3, "folded": True, "rate": 200.0}])
 async def test_what_was_answered_as_stored_is_counted(order):
     kept = Kept()
-    door = Door({PATH: Route("POST", Telemetry(Intake(kept), Budget(1 << 26)))}, anybody, AccessLog("none"))
+    door = Door({PATH: Route("POST", Telemetry(Intake(kept), Budget(1 << 26), Large()))}, anybody, AccessLog("none"))
     async with listening(door) as (host, port, _):
         wanted = Order(url=f"http://{host}:{port}", source="s", requests=20, connections=3, **order)
         posted = await Poster(wanted).run()
@@ -42,7 +43,7 @@ async def test_what_was_answered_as_stored_is_counted(order):
 
 
 async def test_refusals_are_counted_by_status():
-    door = Door({PATH: Route("POST", Telemetry(Intake(Kept()), Budget(1)))}, anybody, AccessLog("none"))
+    door = Door({PATH: Route("POST", Telemetry(Intake(Kept()), Budget(1), Large()))}, anybody, AccessLog("none"))
     async with listening(door) as (host, port, _):
         posted = await Poster(Order(url=f"http://{host}:{port}", source="s", requests=5)).run()
     assert (posted.stored, posted.statuses) == (0, {"503": 5})

@@ -99,11 +99,18 @@ def test_channels(tmp_path: Path) -> None:
         path.write_text(
             "channels:\n"
             f"  - {{name: a, kind: webhook, url: 'http://127.0.0.1:{there}/'}}\n"
-            "  - {name: b, kind: webhook, url: 'http://127.0.0.1:1/'}\n",
+            "  - {name: b, kind: webhook, url: 'http://127.0.0.1:1/'}\n"
+            f"  - {{name: c, kind: email, url: 'smtp://127.0.0.1:{there}', from: t@x, to: [a@x]}}\n"
+            "  - {name: d, kind: slack, url: 'http://127.0.0.1:1/'}\n",
             encoding="utf-8",
         )
         found = checks.channels(str(path), {})
-    assert [(check.name, check.status) for check in found] == [("channel a", "ok"), ("channel b", "fail")]
+    assert [(check.name, check.status) for check in found] == [
+        ("channel a", "ok"),
+        ("channel b", "fail"),
+        ("channel c", "ok"),
+        ("channel d", "fail"),
+    ]
     path.write_text("channels:\n  - {name: a, kind: webhook, url_env: NOT_SET}\n", encoding="utf-8")
     (check,) = checks.channels(str(path), {})
     assert "NOT_SET is not set" in check.found

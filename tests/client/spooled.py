@@ -1,11 +1,12 @@
-"""A spool for tests: options with no bounds, batches from a number, and everything that it gives out."""
+"""A spool for tests: no bounds, batches from a number, everything that it gives out; a disk and a destination that fail."""
 
 from __future__ import annotations
 
+import errno
 import random
 from pathlib import Path
 
-from tocsin import limits
+from tocsin import Full, OnResult
 from tocsin.disk import Disk
 from tocsin.encode import Batch
 from tocsin.lives import Lives
@@ -43,17 +44,61 @@ def drained(held: Spool, done: bool = True) -> list[Batch]:
     return found
 
 
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
 def sequences(found: list[Batch]) -> list[int]:
     return [one.sequence for one in found]
 
 
-def kept(held: Spool, now: Clock, *numbers: int) -> None:
-    """Add the batches and commit until they are promised."""
-    held.add([batch(number) for number in numbers])
-    wanted, promised = sum(batch(number).rows for number in numbers), 0
-    for _ in range(10):
-        promised += held.commit()
-        if promised == wanted:
-            return
-        now.now += limits.DISK_RETRY
-    raise AssertionError(f"not promised: {held.trouble}")
+class Away:
+    """A destination that takes nothing."""
+
+    def send(self, key: bytes, value: bytes, on_result: OnResult) -> None:
+        raise Full("away")
+
+    def flush(self, timeout: float) -> int:
+        return 0
+
+
+class Failing(Disk):
+    """A disk on which the calls that are named fail."""
+
+    def __init__(self) -> None:
+        self.failing: set[str] = set()
+        self.torn = 0  # bytes of a write that is refused which come to the disk all the same
+
+    def _check(self, what: str) -> None:
+        if what in self.failing:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def make_folder(self, path: str) -> None:
+        self._check("make_folder")
+        super().make_folder(path)
+
+    def create(self, path: str) -> int:
+        self._check("create")
+        return super().create(path)
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        if "write" in self.failing:
+            super().write(descriptor, data[: self.torn])
+        self._check("write")
+        super().write(descriptor, data)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        self._check("truncate")
+        super().truncate(descriptor, size)
+
+    def sync(self, descriptor: int) -> None:
+        self._check("sync")
+        super().sync(descriptor)
+
+    def sync_folder(self, path: str) -> None:
+        self._check("sync_folder")
+        super().sync_folder(path)
+
+    def rename(self, path: str, to: str) -> None:
+        self._check("rename")
+        super().rename(path, to)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tocsin import Client, InvalidOption, limits
@@ -203,6 +204,57 @@ def test_a_certificate_of_a_stranger_is_refused_and_ours_is_shown(certificates: 
         assert gateway.values == [3.0]
 
 
+def sent_by_two(made: GatewayTransport) -> list[Exception | None]:
+    """The results of two records that two threads send at once, as the pumps of telemetry and logs do."""
+    results: list[Exception | None] = []
+    threads = [threading.Thread(target=made.send, args=(b"s", b"x", results.append)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert made.flush(20) == 0
+    return results
+
+
+def test_two_pumps_that_begin_at_once_share_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads over one connection take each other's answers."""
+    made = GatewayTransport("http://127.0.0.1:1")
+    both, begun = threading.Barrier(2), []
+
+    class Watched(threading.Thread):
+        def __init__(self, **options: Any) -> None:
+            begun.append(self)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.3)  # whoever comes here beside another has not seen it
+            super().__init__(**options)
+
+    monkeypatch.setattr("tocsin.gateway.Thread", Watched)
+    assert len(sent_by_two(made)) == 2
+    assert len(begun) == 1
+    made.close()
+
+
+def test_where_no_thread_can_begin_one_sends_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unstartable(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread at interpreter shutdown")
+
+    made = GatewayTransport("http://127.0.0.1:1")
+    both, beside = threading.Barrier(2), []
+
+    def exchange(values: list[bytes]) -> list[Exception | None]:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.3)
+            beside.append(values)
+        return [None] * len(values)
+
+    monkeypatch.setattr("tocsin.gateway.Thread", Unstartable)
+    monkeypatch.setattr(made, "_exchange", exchange)
+    assert sent_by_two(made) == [None, None]
+    assert not beside
+    made.close()
+
+
 def test_a_child_has_a_connection_of_its_own(gateway: Gateway) -> None:
     with client(gateway.url) as made:
         gauge = made.gauge("g")
@@ -217,29 +269,3 @@ def test_a_child_has_a_connection_of_its_own(gateway: Gateway) -> None:
         assert made.flush(10)
     assert sorted(gateway.values) == [1.0, 2.0, 3.0]
     assert threading.active_count() < 50
-
-
-def test_telemetry_and_logs_begin_at_once_and_share_one_thread(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two threads would read each other's answers from one connection."""
-    both, made = threading.Barrier(2), []
-
-    def thread(**options: object) -> threading.Thread:
-        with contextlib.suppress(threading.BrokenBarrierError):
-            both.wait(0.5)  # until the other one is here, too
-        made.append(threading.Thread(**options))  # type: ignore[arg-type]
-        return made[-1]
-
-    transport = GatewayTransport(gateway.url)
-    monkeypatch.setattr("tocsin.gateway.Thread", thread)
-    results: list[Exception | None] = []
-    senders = [threading.Thread(target=transport.send, args=(b"", b"?", results.append)) for _ in range(2)]
-    for sender in senders:
-        sender.start()
-    for sender in senders:
-        sender.join()
-    assert transport.flush(10) == 0
-    assert len(results) == 2
-    assert len(made) == 1
-    transport.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tocsin import Client, MemoryTransport, limits
+from tocsin import Client, MemoryTransport, limits, within_trace
 from tocsin.recorder import FOLD
 
 PLAIN = [0.0, -1.5, limits.VALUE_BOUND / 2]
@@ -32,6 +32,27 @@ def test_both_paths_agree(value: float) -> None:
     assert len(kept[0]) + sum(fast._recorder.refused.values()) == 3
     fast.close()
     slow.close()
+
+
+@pytest.mark.parametrize("value", PLAIN + ODD, ids=repr)
+def test_a_look_for_a_trace_takes_and_refuses_the_same(value: float) -> None:
+    plain, armed = client(), client()
+    for made in (plain, armed):
+        record, observe = made.histogram("h").record, made.outcome("o").observe
+        if made is armed:
+            for peak in made._recorder.peaks.values():
+                peak.high = -limits.VALUE_BOUND
+        with within_trace("00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"):
+            for _ in range(2):
+                record(value)
+                observe(True, value)
+    kept = [[(row[0], row[2], row[3]) for row in made._recorder.rows] for made in (plain, armed)]
+    assert kept[0] == kept[1]
+    assert plain._recorder.refused == armed._recorder.refused
+    traced = [bool(row[4]) for row in armed._recorder.rows]
+    assert traced == [True, True, False, False][: len(traced)]
+    plain.close()
+    armed.close()
 
 
 @pytest.mark.parametrize("amount", [*PLAIN, *ODD, 2**70, -1], ids=repr)

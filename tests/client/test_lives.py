@@ -1,26 +1,23 @@
-"""Lives: kill -9 at any moment, and a disk that fails, lose nothing that was promised; folders have one owner."""
+"""Lives: kill -9 at any moment loses nothing that was promised; folders have one owner."""
 
 from __future__ import annotations
 
-import errno
 import os
 import random
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tocsin import Client, InvalidOption, limits
+from tocsin import Client, InvalidOption, MemoryTransport, limits
 from tocsin.disk import Disk
 from tocsin.lives import LOCK, NEW, Lives
 
 from demo.wire import read_batch
 from tests.client.emitter import Recording, read
-from tests.client.spooled import Clock, batch, drained, kept, sequences, spool
+from tests.client.spooled import Clock, Failing, batch, drained, open_files, sequences, spool
 
 ROOT = Path(__file__).parents[2]
 PATHS = os.pathsep.join([str(ROOT), str(ROOT / "client" / "src")])
@@ -83,6 +80,17 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_that_is_taken_is_left_to_its_folder(tmp_path: Path) -> None:
+    """By what a run with the same id left, whose lock is gone."""
+    lives = Lives(str(tmp_path), "s", Disk())
+    taken = tmp_path / f"{lives.prefix}b1"
+    taken.mkdir()
+    (taken / "00000000.seg").write_bytes(b"x")
+    life = lives.make("b1")
+    assert Path(life.path).name == f"{lives.prefix}b1-1"
+    life.remove(lives.disk)
+
+
 def test_a_folder_that_was_never_ready_is_swept(tmp_path: Path) -> None:
     """Its maker died between the folder and its name."""
     lives = Lives(str(tmp_path), "s", Disk())
@@ -111,91 +119,90 @@ def test_a_place_that_cannot_be_is_an_error_at_once(tmp_path: Path) -> None:
         Client(source="s", service="x", transport="kafka://a:1", spool=str(tmp_path / "file"))
 
 
-CALLS = ("make_folder", "create", "write", "truncate", "sync", "sync_folder", "rename", "unlink", "remove_folder")
-
-
-class Unlucky(Disk):
-    """A disk whose calls, counted from 0, fail where `fails` says so: before anything is done, or after it was."""
-
-    def __init__(self, fails: Callable[[int, str], bool], after: bool) -> None:
-        self.calls: list[str] = []
-        for name in CALLS:
-            setattr(self, name, self._made(name, getattr(super(), name), fails, after))
-
-    def _made(
-        self, name: str, call: Callable[..., Any], fails: Callable[[int, str], bool], after: bool
-    ) -> Callable[..., Any]:
-        def made(*arguments: Any) -> Any:
-            failing = fails(len(self.calls), name)
-            self.calls.append(name)
-            done = call(*arguments) if after or not failing else None
-            if failing:
-                if name == "create" and done is not None:
-                    os.close(done)
-                raise OSError(errno.ENOSPC, f"No space left on device for {name}")
-            return done
-
-        return made
-
-
-def descriptors() -> int:
-    return len(list(Path("/dev/fd").iterdir()))
-
-
-@pytest.mark.parametrize("after", [False, True])
-def test_any_one_call_that_fails_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: bool) -> None:
-    monkeypatch.setattr(limits, "SEGMENT_BYTES", 1_000)
-    place, calls = 0, 1
-    while place < calls:
-        root, before = tmp_path / f"{place}", descriptors()
-        first = spool(root, "b0")
-        kept(first, Clock(), 100)
-        first.close()
-        disk, now = Unlucky(lambda number, _, place=place: number == place, after), Clock()
-        held = spool(root, disk=disk, now=now)
-        kept(held, now, 0, 1, 2, 3)
-        found = sequences(drained(held, done=False))
-        kept(held, now, 4, 5)
-        assert [*found, *sequences(drained(held, done=False))] == [100, 0, 1, 2, 3, 4, 5], disk.calls[place]
-        held.close()
-        last = spool(root, "b2")
-        assert set(sequences(drained(last))) == {100, 0, 1, 2, 3, 4, 5}, disk.calls[place]
-        last.close()
-        assert descriptors() == before, disk.calls[place]
-        place, calls = place + 1, len(disk.calls)
-    assert calls > 10
-
-
-@pytest.mark.parametrize(
-    ("name", "after"),
-    [("create", False), ("create", True), ("rename", False), ("sync_folder", False), ("write", True), ("sync", True)],
-)
-def test_a_disk_that_is_broken_for_long_uses_up_no_descriptors(tmp_path: Path, name: str, after: bool) -> None:
-    broken = True
-    disk, now, before = Unlucky(lambda _, called: broken and called == name, after), Clock(), descriptors()
-    held = spool(tmp_path, disk=disk, now=now)
+@pytest.mark.parametrize("gone", ["root", "folder", "lock", "segment"])
+def test_what_is_promised_after_somebody_removed_files_is_found(tmp_path: Path, gone: str) -> None:
+    """An operator, or what cleans temporary files: appending to a file that has no name any more would promise nothing."""
+    root = tmp_path / "root"
+    held = spool(root)
     held.add([batch(0)])
-    for _ in range(50):
-        assert held.commit() == 0
-        now.now += limits.DISK_RETRY
-    assert descriptors() <= before + 2, "a lock, and a segment"
-    broken = False
-    assert held.commit() == batch(0).rows, held.trouble
-    assert sequences(drained(held)) == [0]
-    held.close()
-    assert descriptors() == before
+    assert held.commit()
+    (folder,) = root.iterdir()
+    if gone in {"root", "folder"}:
+        shutil.rmtree(root if gone == "root" else folder)
+    else:
+        (folder / ("lock" if gone == "lock" else "00000000.seg")).unlink()
+    held.add([batch(1)])
+    assert held.commit() == batch(1).rows
+    held.reset("b1")  # it lets go of all, as at its death
+    second = spool(root, "b2")
+    assert sequences(drained(second)) == [1]
+    second.close()
 
 
-def test_a_folder_that_somebody_removes_is_none_of_ours(tmp_path: Path) -> None:
-    first = spool(tmp_path)
-    kept(first, Clock(), 0, 1)
-    first.close()
-    held = spool(tmp_path, "b2")
-    kept(held, Clock(), 2)
-    taken = held.next()
-    assert taken is not None
-    (folder,) = {path.parent for path in tmp_path.rglob("*.seg") if "b2" not in str(path)}
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_folder_that_somebody_removed_is_counted_and_costs_nothing_else(
+    tmp_path: Path, own: bool, begun: bool
+) -> None:
+    held = spool(tmp_path)
+    held.add([batch(0), batch(1)])
+    held.commit()
+    if not own:
+        held.close()
+        held = spool(tmp_path, "b2")
+    first = held.next() if begun or not own else None
+    (folder,) = tmp_path.iterdir()
     shutil.rmtree(folder)
-    held.done(taken)
-    assert sequences(drained(held))[-1] == 2
+    if first is not None:
+        held.done(first)
+    held.add([batch(2)])
+    assert held.commit() == batch(2).rows
+    found = sequences(drained(held))
+    assert found[-1] == 2
+    lost = sum(batch(number).rows for number in (0, 1) if number not in found and (first is None or number > 0))
+    assert sum(held.dropped.values()) == lost
+    assert not held.left
     held.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_thread_outlives_a_folder_that_somebody_removed(tmp_path: Path) -> None:
+    left = spool(tmp_path)
+    left.add([batch(0)])
+    left.commit()
+    left.close()
+    transport = MemoryTransport()
+    transport.answer = ConnectionError("away")
+    made = Client(
+        source="car-1", service="x", transport=transport, spool=str(tmp_path), catch_up_jitter=0.0, report=False,
+        flush_interval=0.01,
+    )  # fmt: skip
+    made.gauge("g").set(1.0)
+    assert made.commit(10)
+    assert made.stats.recovered == batch(0).rows
+    for folder in tmp_path.iterdir():
+        shutil.rmtree(folder)
+    transport.answer = None
+    made.gauge("g").set(2.0)
+    assert made.flush(20), made.stats
+    assert made._pump.thread is not None
+    assert made._pump.thread.is_alive()
+    assert made.close()
+
+
+def test_a_folder_that_went_while_nothing_was_in_it_leaves_nothing_open(tmp_path: Path) -> None:
+    disk, now, files = Failing(), Clock(), open_files()
+    held = spool(tmp_path, disk=disk, now=now)
+    for number in range(3):
+        disk.failing = set()
+        now.now += limits.DISK_RETRY
+        held.add([batch(2 * number)])
+        assert held.commit()
+        assert len(drained(held)) == (2 if number else 1)
+        disk.failing = {"write"}
+        held.add([batch(2 * number + 1)])
+        assert not held.commit(), "and no segment is written any more"
+        shutil.rmtree(next(tmp_path.iterdir()))
+    assert len(held._lives) == 1
+    held.close()
+    assert open_files() == files

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.spooled import Clock, drained, kept, sequences, spool
+from tests.client.spooled import batch, drained, sequences, spool
 
 
 @contextmanager
@@ -28,7 +28,8 @@ def no_more_files() -> Iterator[None]:
 def test_a_host_without_free_descriptors_loses_nothing(tmp_path: Path, own: bool) -> None:
     """What cannot be read for the moment is not what is no longer there."""
     held = spool(tmp_path)
-    kept(held, Clock(), 0, 1, 2)
+    held.add([batch(number) for number in range(3)])
+    assert held.commit()
     if not own:
         held.close()
         held = spool(tmp_path, "b2")
@@ -45,7 +46,8 @@ def test_a_host_without_free_descriptors_loses_nothing(tmp_path: Path, own: bool
 
 def test_a_mark_that_is_cut_short_costs_one_repetition(tmp_path: Path) -> None:
     held = spool(tmp_path)
-    kept(held, Clock(), *range(6))
+    held.add([batch(number) for number in range(6)])
+    assert held.commit()
     found = drained(held, done=False)
     held.done(found[0])
     write = held.disk.write

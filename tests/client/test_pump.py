@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 from tocsin import Client, Full, MemoryTransport, OnResult, Rejected, limits
+from tocsin.backlog import Memory
+from tocsin.spool import Spool
 
 from demo.wire import Batch, read_batch
+from tests.client.spooled import Failing
 
 
 class Slow:
@@ -156,6 +159,111 @@ def test_memory_is_bounded_by_bytes() -> None:
     made.close()
 
 
+@pytest.mark.parametrize("trouble", ["the disk fails", "the spool is full", "the memory is full"])
+def test_sums_of_counters_wait_while_nothing_moves(
+    trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They neither grow the memory nor take the room of what cannot be summed up, and nothing of them is lost."""
+    monkeypatch.setattr(limits, "RETRY_FIRST", 0.001)
+    monkeypatch.setattr(limits, "RETRY_MOST", 0.001)
+    monkeypatch.setattr(limits, "DISK_RETRY", 0.001)
+    transport, disk = Slow(), Failing()
+    spool = "" if trouble == "the memory is full" else str(tmp_path)
+    made = client(transport, spool=spool, buffer_measurements=1_000, report=False)
+    if made._spool is not None:
+        transport.raising = Full("away")
+        made._spool.disk = made._spool.lives.disk = disk
+    disk.failing = {"write"} if trouble == "the disk fails" else set()
+    bound = made._pump.backlog
+    assert isinstance(bound, Memory | Spool)
+    usual, bound.most = bound.most, bound.most if disk.failing else 1
+    counters, gauge = [made.counter(f"c{number}") for number in range(200)], made.gauge("g")
+    for turn in range(60):
+        for counter in counters:
+            counter.add(1)
+        gauge.set(float(turn))
+        with made._pump.lock:
+            made._pump.cycle(tallies=True)
+        assert len(made._recorder.rows) + made._recorder.held <= 60 + 2 * 200
+    assert made.stats.refused == {}
+    for _ in range(6):
+        for counter in counters:
+            counter.add(1)
+        assert not made.commit(0)
+        assert len(made._recorder.rows) + made._recorder.held <= 1_000
+    disk.failing, transport.raising, bound.most = set(), None, usual
+
+    def sent() -> bool:
+        transport.answer(None)
+        return made.flush(0)
+
+    assert until(sent)
+    total = sum(batch.value.sum() for batch in transport.offered)
+    assert total == 66 * 200 + sum(range(60))
+    assert made.close()
+
+
+def test_sums_of_counters_are_sent_at_the_end_also_when_there_is_no_room(tmp_path: Path) -> None:
+    made = client(MemoryTransport(), spool=str(tmp_path), buffer_measurements=100, report=False)
+    assert made._spool is not None
+    made._spool.most = 0
+    for number in range(100):
+        made.gauge("g").set(float(number))
+    for number in range(3):
+        made.counter(f"c{number}").add(1)
+    assert not made.close(0)
+    assert made.stats.given_up == 103, "a sum that is lost is counted"
+
+
+def test_flush_waits_for_sums_of_counters_behind_what_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "RETRY_FIRST", 0.01)
+    transport = Slow()
+    made = client(transport)
+    made.gauge("g").set(1)
+    made.flush(0)
+    transport.answer(TimeoutError("unknown"))
+    with made._pump.lock:
+        made._pump.cycle()
+    made.counter("c").add(7)
+    done: list[bool] = []
+    thread = threading.Thread(target=lambda: done.append(made.flush(30)))
+    thread.start()
+    while thread.is_alive():
+        transport.answer(None)
+        time.sleep(0.005)
+    assert done == [True]
+    assert [batch.value.tolist() for batch in transport.offered][-1] == [7.0]
+    made.close()
+
+
+class Raising(MemoryTransport):
+    """A destination with a fault of its own."""
+
+    raising = True
+
+    def flush(self, timeout: float) -> int:
+        if self.raising:
+            raise RuntimeError("odd")
+        return 0
+
+
+def test_a_turn_that_fails_is_told_and_ends_neither_the_thread_nor_the_host() -> None:
+    transport = Raising()
+    transport.answer = TimeoutError("away")
+    made = client(transport, flush_interval=0.01)
+    made.gauge("g").set(1.0)
+    assert until(lambda: made.stats.trouble == "RuntimeError: odd")
+    assert not made.flush(0.1)
+    assert made._pump.thread is not None
+    assert made._pump.thread.is_alive()
+    transport.raising, transport.answer = False, None
+    made.gauge("g").set(2.0)
+    assert until(lambda: made.stats.delivered >= 2, 20)
+    assert made.stats.trouble == ""
+    transport.raising = True
+    made.close(0)
+
+
 def test_a_second_answer_for_a_batch_changes_nothing() -> None:
     transport = Slow()
     made = client(transport)
@@ -255,58 +363,4 @@ def test_batches_whose_results_are_unknown_are_sent_again_in_order(monkeypatch: 
     assert until(lambda: bool(made.flush(0) or len(transport.offered) >= 6))
     assert sequences(transport) == [0, 1, 2, 0, 1, 2]
     transport.answer(None)
-    assert made.close()
-
-
-class Faulty(Slow):
-    """A destination of the host's own making, whose `flush` has a fault."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.faults = 3
-
-    def flush(self, timeout: float) -> int:
-        self.faults -= 1
-        if self.faults >= 0:
-            raise RuntimeError("a fault of its own")
-        self.answer(None)
-        return super().flush(timeout)
-
-
-def test_a_fault_in_a_destination_ends_neither_the_thread_nor_the_host() -> None:
-    transport = Faulty()
-    made = client(transport, flush_interval=0.01)
-    made.gauge("g").set(1.0)
-    assert until(lambda: made.stats.delivered == 1), made.stats
-    transport.faults = 2
-    made.gauge("g").set(2.0)
-    assert made.flush(5), made.stats
-    transport.faults = 1
-    made.gauge("g").set(3.0)
-    assert made.close(5), made.stats
-    assert made.stats.delivered == 3
-
-
-def test_it_is_told_while_it_lasts() -> None:
-    transport = Faulty()
-    transport.faults = 1_000_000
-    with client(transport, exit_deadline=0.1) as made:
-        made.gauge("g").set(1.0)
-        assert not made.flush(0.05)
-        assert made.stats.trouble == "RuntimeError: a fault of its own"
-
-
-def test_a_fault_of_ours_is_told_and_the_thread_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    transport = MemoryTransport()
-    made = client(transport, flush_interval=0.01)
-    faults = [RuntimeError("ours")] * 2
-
-    def report() -> None:
-        if faults:
-            raise faults.pop()
-
-    monkeypatch.setattr(made._pump, "before_cycle", report)
-    made.gauge("g").set(1.0)
-    assert until(lambda: made.stats.delivered == 1), made.stats
-    assert faults == []
     assert made.close()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 from pathlib import Path
 
 import pytest
-from tocsin import Client, Full, MemoryTransport, OnResult, clock, limits
+from tocsin import Client, MemoryTransport, clock, limits
 from tocsin.disk import Disk
 from tocsin.lives import Lives
 from tocsin.pace import Pace
 from tocsin.spool import AGED, DAMAGED, DROP_OLDEST, FULL, NEWEST, OLDEST, REFUSE, Spool
 
 from demo.wire import read_batch
-from tests.client.spooled import MANY, Clock, batch, drained, sequences, spool
+from tests.client.spooled import MANY, Away, Clock, Failing, batch, drained, open_files, sequences, spool
 
 
 def test_what_is_committed_comes_back_in_order_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -162,102 +161,6 @@ def test_what_is_old_keeps_to_the_pace_and_newest_first_lets_the_present_through
     held.close()
 
 
-def test_a_clock_that_was_never_set_ages_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "machine_boot", lambda: "00" * 16)
-    monkeypatch.setattr(clock, "wall_ms", lambda: 5_000)
-    first = spool(tmp_path)
-    first.add([batch(0)])
-    first.commit()
-    first.close()
-    monkeypatch.setattr(clock, "wall_ms", lambda: limits.CLOCK_WAS_SET_MS * 2)
-    second = spool(tmp_path, "b2", age=60.0)
-    assert sequences(drained(second)) == [0]
-    second.close()
-
-
-class Away:
-    """A destination that takes nothing."""
-
-    def send(self, key: bytes, value: bytes, on_result: OnResult) -> None:
-        raise Full("away")
-
-    def flush(self, timeout: float) -> int:
-        return 0
-
-
-class Failing(Disk):
-    """A disk on which the calls that are named fail."""
-
-    def __init__(self) -> None:
-        self.failing: set[str] = set()
-        self.torn = 0  # bytes of a write that is refused which come to the disk all the same
-
-    def _check(self, what: str) -> None:
-        if what in self.failing:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    def create(self, path: str) -> int:
-        self._check("create")
-        return super().create(path)
-
-    def write(self, descriptor: int, data: bytes) -> None:
-        if "write" in self.failing:
-            super().write(descriptor, data[: self.torn])
-        self._check("write")
-        super().write(descriptor, data)
-
-    def sync(self, descriptor: int) -> None:
-        self._check("sync")
-        super().sync(descriptor)
-
-    def truncate(self, descriptor: int, size: int) -> None:
-        self._check("truncate")
-        super().truncate(descriptor, size)
-
-
-@pytest.mark.parametrize("failing", [{"write"}, {"sync"}, {"create"}, {"write", "truncate"}, {"sync", "truncate"}])
-@pytest.mark.parametrize("before", [0, 3])
-def test_a_disk_that_fills_up_costs_nothing(tmp_path: Path, failing: set[str], before: int) -> None:
-    disk, now = Failing(), Clock()
-    held = spool(tmp_path, disk=disk, now=now)
-    for number in range(before):
-        held.add([batch(number)])
-        assert held.commit()
-    disk.failing, disk.torn = failing, 100
-    held.add([batch(before)])
-    held.add([batch(before + 1)])
-    now.now += limits.DISK_RETRY
-    refused = held.commit() == 0
-    assert refused == (failing != {"create"} or before == 0)
-    assert bool(held.trouble) == refused
-    disk.failing = set()
-    assert held.commit() == 0, "not asked again at once"
-    now.now += limits.DISK_RETRY
-    if refused:
-        assert held.commit() == batch(before).rows + batch(before + 1).rows
-    assert held.trouble == ""
-    assert sequences(drained(held)) == list(range(before + 2))
-    held.close()
-
-
-def test_what_a_failed_sync_left_behind_is_cut_off(tmp_path: Path) -> None:
-    """Else the next life would find it twice."""
-    disk, now = Failing(), Clock()
-    held = spool(tmp_path, disk=disk, now=now)
-    held.add([batch(0)])
-    assert held.commit()
-    disk.failing = {"sync"}
-    held.add([batch(1)])
-    assert held.commit() == 0
-    disk.failing = set()
-    now.now += limits.DISK_RETRY
-    assert held.commit()
-    held.close()
-    second = spool(tmp_path, "b2")
-    assert sequences(drained(second)) == [0, 1]
-    second.close()
-
-
 def test_bits_that_flip_on_the_disk_cost_their_batches_and_are_counted(tmp_path: Path) -> None:
     held = spool(tmp_path)
     held.add([batch(number) for number in range(5)])
@@ -313,6 +216,58 @@ def test_a_write_that_the_kernel_cuts_short_costs_nothing(tmp_path: Path) -> Non
         assert made.flush(30), made.stats
     found = [value for _, one in transport.records for value in read_batch(one).value.tolist()]
     assert found == [float(value) for value in range(30_000)]
+
+
+FIRST = ({"make_folder"}, {"create"}, {"rename"}, {"sync_folder"})  # asked for once a life or a segment
+FAULTS = [*FIRST, {"write"}, {"sync"}, {"write", "truncate"}, {"sync", "truncate"}]
+
+
+@pytest.mark.parametrize("failing", FAULTS, ids=lambda failing: "+".join(sorted(failing)))
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_disk_that_fails_for_a_while_costs_nothing(tmp_path: Path, failing: set[str], before: int) -> None:
+    disk, now, files = Failing(), Clock(), open_files()
+    held = spool(tmp_path, disk=disk, now=now)
+    for number in range(before):
+        held.add([batch(number)])
+        assert held.commit()
+    disk.failing, disk.torn = failing, 100
+    held.add([batch(before)])
+    held.add([batch(before + 1)])
+    refused = before == 0 or failing not in FIRST
+    for _ in range(3):
+        now.now += limits.DISK_RETRY
+        assert (held.commit() == 0) == refused
+        assert bool(held.trouble) == refused
+        if not refused:
+            break
+    disk.failing = set()
+    assert held.commit() == 0, "not asked again at once"
+    now.now += limits.DISK_RETRY
+    if refused:
+        assert held.commit() == batch(before).rows + batch(before + 1).rows
+    assert held.trouble == ""
+    assert sequences(drained(held)) == list(range(before + 2))
+    held.close()
+    assert list(tmp_path.iterdir()) == []
+    assert open_files() == files, "nothing that was open is left open"
+
+
+def test_what_a_failed_sync_left_behind_is_cut_off(tmp_path: Path) -> None:
+    """Else the next life would find it twice."""
+    disk, now = Failing(), Clock()
+    held = spool(tmp_path, disk=disk, now=now)
+    held.add([batch(0)])
+    assert held.commit()
+    disk.failing = {"sync"}
+    held.add([batch(1)])
+    assert held.commit() == 0
+    disk.failing = set()
+    now.now += limits.DISK_RETRY
+    assert held.commit()
+    held.close()
+    second = spool(tmp_path, "b2")
+    assert sequences(drained(second)) == [0, 1]
+    second.close()
 
 
 def test_while_the_disk_is_full_every_measurement_is_accounted_for(tmp_path: Path) -> None:

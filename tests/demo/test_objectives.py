@@ -46,3 +46,10 @@ def test_groups_join_series_in_time() -> None:
     found_times, good = groups[("service", "shop"),]
     assert found_times.tolist() == [0, 1, 2, 3]
     assert good.tolist() == [False, True, False, True]
+
+
+def test_a_group_of_several_labels_is_named_as_alerts_name_it() -> None:
+    labels = (("host", "h1"), ("service", "shop"))
+    outcomes = {("http.request", "outcome", "1", "web", labels): (np.array([1_000]), np.array([True]))}
+    groups = Objective("hosts", 0.99, DAY_MS, "http.request", "web", ("service", "host")).groups(outcomes)
+    assert list(groups) == [labels]

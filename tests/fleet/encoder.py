@@ -6,9 +6,12 @@ own JSON) as with `transmit_decoded_records`. Why: who writes both sides of a wi
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory, timestamp_pb2
 
 F = descriptor_pb2.FieldDescriptorProto
+TAGS = {"component": "camera"}
 TIME = ".google.protobuf.Timestamp"
 ENUMS = {
     "Field": {
@@ -22,7 +25,7 @@ ENUMS = {
     },
     "CarTypeValue": {"CarTypeUnknown": 0, "CarTypeModelS": 1, "CarTypeModelX": 2, "CarTypeModel3": 3, "CarTypeModelY": 4},
     "DetailedChargeStateValue": {"DetailedChargeStateUnknown": 0, "DetailedChargeStateCharging": 4},
-    "Audience": {"UnknownAudience": 0, "Customer": 1, "Service": 2},
+    "Audience": {"UnknownAudience": 0, "Customer": 1, "Service": 2, "Service_fix": 3},
     "ConnectivityEvent": {"UNKNOWN": 0, "CONNECTED": 1, "DISCONNECTED": 2},
 }  # fmt: skip
 #: Message -> fields: (number, name, type, repeated).
@@ -49,14 +52,15 @@ MESSAGES = {
     "Payload": [(1, "data", "Datum", True), (2, "created_at", TIME), (3, "vin", "string"), (4, "is_resend", "bool")],
     "VehicleAlert": [(1, "name", "string"), (2, "audiences", "Audience", True), (3, "started_at", TIME), (4, "ended_at", TIME)],
     "VehicleAlerts": [(1, "alerts", "VehicleAlert", True), (2, "created_at", TIME), (3, "vin", "string")],
-    "Tag": [(1, "key", "string"), (2, "value", "string")],
-    "VehicleError": [(1, "created_at", TIME), (2, "name", "string"), (3, "tags", "Tag", True), (4, "body", "string")],
+    "VehicleError": [(1, "created_at", TIME), (2, "name", "string"), (3, "tags", "TagsEntry", True), (4, "body", "string")],
     "VehicleErrors": [(1, "errors", "VehicleError", True), (2, "created_at", TIME), (3, "vin", "string")],
     "VehicleConnectivity": [
         (1, "vin", "string"), (2, "connection_id", "string"), (3, "status", "ConnectivityEvent"), (4, "created_at", TIME),
         (5, "network_interface", "string"),
     ],
 }  # fmt: skip
+#: Message -> its field that is a map of strings: the type of an entry, as a compiler makes it.
+MAPS = {"VehicleError": "TagsEntry"}
 SCALARS = {
     "string": F.TYPE_STRING, "int32": F.TYPE_INT32, "int64": F.TYPE_INT64, "float": F.TYPE_FLOAT, "double": F.TYPE_DOUBLE,
     "bool": F.TYPE_BOOL,
@@ -75,13 +79,19 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
         message = made.message_type.add(name=name)
         if name == "Value":
             message.oneof_decl.add(name="value")
+        if name in MAPS:
+            entry = message.nested_type.add(name=MAPS[name])
+            entry.options.map_entry = True
+            for number, field in ((1, "key"), (2, "value")):
+                entry.field.add(name=field, number=number, label=F.LABEL_OPTIONAL, type=F.TYPE_STRING)
         for number, field, kind, *repeated in told:
             one = message.field.add(name=field, number=number, label=F.LABEL_REPEATED if repeated else F.LABEL_OPTIONAL)
             if kind in SCALARS:
                 one.type = SCALARS[kind]
             else:
                 one.type = F.TYPE_ENUM if kind in ENUMS else F.TYPE_MESSAGE
-                one.type_name = kind if kind.startswith(".") else f".fleet_test.{kind}"
+                inside = f"{name}." if MAPS.get(name) == kind else ""
+                one.type_name = kind if kind.startswith(".") else f".fleet_test.{inside}{kind}"
             if name == "Value":
                 one.oneof_index = 0
     return made
@@ -110,13 +120,13 @@ def payload(at_ms: int, values: dict, vin: str = "", *, resend: bool = False):
     return made("Payload", data=data, created_at=stamp(at_ms), vin=vin, is_resend=resend)
 
 
-def alerts(at_ms: int, told: list[tuple[str, int, int]], vin: str = ""):
+def alerts(at_ms: int, told: list[tuple[str, int, int]], vin: str = "", audiences: Sequence[int] = (1, 2)):
     """`told`: (name, started, ended or 0) each."""
     found = [
         made(
             "VehicleAlert",
             name=name,
-            audiences=[1, 2],
+            audiences=audiences,
             started_at=stamp(started),
             ended_at=stamp(ended) if ended else None,
         )
@@ -125,12 +135,9 @@ def alerts(at_ms: int, told: list[tuple[str, int, int]], vin: str = ""):
     return made("VehicleAlerts", alerts=found, created_at=stamp(at_ms), vin=vin)
 
 
-def errors(at_ms: int, told: list[tuple[str, int]], vin: str = ""):
+def errors(at_ms: int, told: list[tuple[str, int]], vin: str = "", tags: Mapping[str, str] = TAGS):
     found = [
-        made(
-            "VehicleError", name=name, created_at=stamp(at), body="secret words", tags=[made("Tag", key="a", value="b")]
-        )
-        for name, at in told
+        made("VehicleError", name=name, created_at=stamp(at), body="secret words", tags=dict(tags)) for name, at in told
     ]
     return made("VehicleErrors", errors=found, created_at=stamp(at_ms), vin=vin)
 

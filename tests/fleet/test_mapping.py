@@ -29,6 +29,9 @@ def test_signals_that_came_later_are_mapped_by_number():
         ("[signals]\nGear = {metric = 'x', form = 'states'}", "family"),
         ("[signals]\nGear = {metric = 'x', form = 'states', family = 'Shift'}", "ShiftState"),
         ("[signals]\nGear = {metric = 'x', form = 'text'}", "signals.Gear.form"),
+        ("[events]\ntag = ['x']", "events.tag"),
+        (f"[events]\ntags = {['x'] * (limits.TAGS + 1)}", "events.tags"),
+        ("[labels]\nphase = 'x'", "phase: a label that the adapter itself makes"),
         ("[labels]\nvehicle = 'x'", "vehicle: a label that the adapter itself makes"),
         ("[labels]\nmodel = 'x'\n[follow]\nmodel = 'CarType'", "labels.model: also under follow"),
         ("[labels]\n" + "".join(f"l{n} = 'x'\n" for n in range(limits.OWN_LABELS + 1)), "labels"),
@@ -42,6 +45,12 @@ def test_every_mistake_has_its_place(text, said):
     with pytest.raises(BadMapping) as refused:
         mapping.read(text)
     assert said in str(refused.value)
+
+
+def test_what_events_may_say():
+    assert (mapping.read("").tags, mapping.read("").body) == (None, False)
+    found = mapping.read("[events]\ntags = ['side']\nbody = true")
+    assert (found.tags, found.body) == ({"side"}, True)
 
 
 def test_all_mistakes_are_told_at_once():

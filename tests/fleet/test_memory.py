@@ -35,3 +35,14 @@ def test_so_many_names_are_known_and_the_rest_is_other():
     known = Known(most=2)
     assert [known.admitted("alerts", text) for text in ("a", "b", "c", "a", "")] == ["a", "b", "other", "a", "other"]
     assert known.admitted("errors", "x" * 200) == "x" * limits.TEXT_CHARS
+
+
+def test_what_a_record_lists_again_outlives_what_it_does_not():
+    seen = Seen()
+    for mark in range(4):
+        assert seen.first(mark, 0, most=4)
+    assert seen.together([9, 0, 8, 7], 4) == {0, 7, 8, 9}
+    for mark in (9, 0, 8, 7):
+        assert seen.first(mark, 0, most=4) is (mark != 0)
+    assert seen.together([1, 2, 9, 9, 0, 8, 7], 4) == {9, 0, 8, 7}, "known ones come first"
+    assert seen.together([], 4) == frozenset()

@@ -34,6 +34,30 @@ def test_a_link_of_an_unknown_name_is_unknown():
 
 
 @pytest.mark.parametrize(
+    ("told", "is_"),
+    [("Unknown", "unknown"), ("ServiceFix", "service_fix"), ("SOMEBODY", "other"), (2, "service"), (-1, "other")],
+)
+def test_names_of_audiences_however_a_server_spells_them(told, is_):
+    (alert,) = plainjson.alerts(json.dumps({"alerts": [{"audiences": [told]}]}).encode()).reports
+    assert alert.audiences == (is_,)
+
+
+@pytest.mark.parametrize(
+    ("reader", "said"),
+    [
+        (plainjson.signals, {"data": [{"key": "Version", "value": {"stringValue": "\ud800"}}]}),
+        (plainjson.alerts, {"alerts": [{"name": "\udfff"}]}),
+        (plainjson.errors, {"errors": [{"tags": {"\ud800": ""}}]}),
+        (plainjson.connectivity, {"connectionId": "a\ud800b"}),
+    ],
+)
+def test_half_a_character_is_refused_it_would_end_whoever_writes_it(reader, said):
+    with pytest.raises(CorruptRecord) as refused:
+        reader(json.dumps(said).encode())
+    assert refused.value.reason == FRAMING
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "{", "[]", '{"data": 3}', '{"vin": 3}', '{"createdAt": "yesterday"}', '{"createdAt": "2024-01-01T00:00:00"}',

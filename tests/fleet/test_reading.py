@@ -24,7 +24,8 @@ DOORS = Rule(metric="m", form="flags")
         ("ShiftStateD", GEAR, State("ShiftState", "D")), ("D", GEAR, State("ShiftState", "D")), ("", GEAR, Fate.MISSING),
         (State("ShiftState", "Unknown"), GEAR, Fate.INVALID), ("ShiftStateSNA", GEAR, Fate.INVALID),
         (1.0, GEAR, Fate.UNREADABLE), (Flags({"a": True}), DOORS, Flags({"a": True})), ("x", DOORS, Fate.UNREADABLE),
-        (Opaque.NEW, DOORS, Fate.UNREADABLE),
+        (Opaque.NEW, DOORS, Fate.UNREADABLE), ("2024_12", NUMBER, Fate.UNREADABLE), ("\u0661\u0662", NUMBER, Fate.UNREADABLE),
+        ("1.5e3", NUMBER, 1500.0), ("0x10", NUMBER, Fate.UNREADABLE),
     ],
 )  # fmt: skip
 def test_a_value_as_its_rule_wants_it_or_a_gap(value, rule, found):

@@ -9,6 +9,7 @@ from fleet.reading import Fate
 from schemas.records import MeasureKind
 
 AT = 1_700_000_000_000
+YEAR_MS = 365 * 86_400_000
 SPEED, SOC, GEAR, DOORS, VERSION, LOCKED, MODEL = 4, 8, 10, 58, 68, 59, 113
 MAPPING = mapping.read(
     """
@@ -30,10 +31,10 @@ class Car:
     def __init__(self):
         self.vehicle, self.known = Vehicle(0), Known()
 
-    def says(self, at, *values, resent=False):
+    def says(self, at, *values, resent=False, arrived=None):
         """{(metric, labels beyond the fleet's): value}, and the fates."""
         message = Signals("", at, values, resent)
-        rows, fates = signals.rows_of(message, self.vehicle, "v1", MAPPING, self.known)
+        rows, fates = signals.rows_of(message, arrived or at, self.vehicle, "v1", MAPPING, self.known)
         assert all(row.labels[0] == ("fleet", "north") and row.time_ms == at for row in rows)
         return {(row.metric, *(f"{k}={v}" for k, v in row.labels[1:])): row.value for row in rows}, fates
 
@@ -51,7 +52,7 @@ def test_numbers_states_and_flags():
 
 def test_kinds_and_units():
     found, _ = signals.rows_of(
-        Signals("", AT, ((SPEED, 1.0), (GEAR, State("ShiftState", "P")))), Vehicle(0), "v1", MAPPING, Known()
+        Signals("", AT, ((SPEED, 1.0), (GEAR, State("ShiftState", "P")))), AT, Vehicle(0), "v1", MAPPING, Known()
     )
     assert [(row.kind, row.unit) for row in found] == [
         (MeasureKind.GAUGE, "[mi_i]/h"), (MeasureKind.COUNTER, "1"), (MeasureKind.COUNTER, "1"), (MeasureKind.GAUGE, "1"),
@@ -109,6 +110,15 @@ def test_what_is_followed_is_a_label_from_then_on_and_an_old_value_changes_nothi
     assert ("soc", "version=2026.8", "model=Model3") in rows
     rows, _ = car.says(AT - 5, (SOC, 1.0), (VERSION, "2025.1"), (MODEL, State("CarType", "Unknown")))
     assert ("soc", "version=2026.8", "model=Model3") in rows
+
+
+def test_a_clock_that_was_ahead_once_does_not_freeze_what_is_newest():
+    car = Car()
+    car.says(AT + YEAR_MS, (VERSION, "2026.8"), (SOC, 50.0), arrived=AT)
+    rows, _ = car.says(AT + 1000, (VERSION, "2026.12"), (SOC, 40.0))
+    assert rows["soc", "version=2026.12"] == 40.0
+    rows, _ = car.says(AT + 2000, (SOC, 40.0), resent=True)
+    assert ("soc", "version=2026.12") not in rows, "it was said already"
 
 
 def test_a_signal_that_is_said_twice_in_a_record_counts_once():

@@ -1,6 +1,7 @@
 """Both encodings, by Google's runtime, say the same to us; what is not such a message costs itself."""
 
 import contextlib
+import dataclasses
 
 import pytest
 from hypothesis import given, settings
@@ -47,13 +48,32 @@ def test_alerts_errors_and_connectivity(reader, as_json):
     def read(kind, message):
         return getattr(reader, kind)(encoder.encoded(message, as_json=as_json))
 
+    for_both = ("customer", "service")
     assert read("alerts", encoder.alerts(AT, [("A1", AT - 5, 0), ("A2", AT - 9, AT)], VIN)) == Reports(
-        VIN, AT, (Report("A1", AT - 5), Report("A2", AT - 9, AT))
+        VIN, AT, (Report("A1", AT - 5, 0, for_both), Report("A2", AT - 9, AT, for_both))
     )
-    assert read("errors", encoder.errors(AT, [("E1", AT - 1)], VIN)) == Reports(VIN, AT, (Report("E1", AT - 1),))
+    (error,) = read("errors", encoder.errors(AT, [("E1", AT - 1)], VIN, {"a": "1", "b": ""})).reports
+    assert dataclasses.replace(error, tags=()) == Report("E1", AT - 1, body="secret words")
+    assert sorted(error.tags) == [("a", "1"), ("b", "")]
     assert read("connectivity", encoder.connectivity(AT, "c1", "DISCONNECTED", VIN)) == Connectivity(
         VIN, AT, "c1", Link.DISCONNECTED, "wifi"
     )
+
+
+@pytest.mark.parametrize(("reader", "as_json"), READERS)
+def test_audiences_by_name_each_once_and_those_that_came_later(reader, as_json):
+    message = encoder.alerts(AT, [("A1", AT, 0)], audiences=[3, 0, 3, 1, 9, 10])
+    (alert,) = reader.alerts(encoder.encoded(message, as_json=as_json)).reports
+    assert alert.audiences == ("service_fix", "unknown", "customer", "other")
+
+
+def test_audiences_that_are_not_packed():
+    assert wire.alerts(b"\x0a\x04\x10\x01\x10\x02").reports == (Report("", 0, 0, ("customer", "service")),)
+
+
+def test_an_alert_in_ms_where_seconds_belong_is_mended_as_newer_servers_do():
+    (alert,) = wire.alerts(encoder.encoded(encoder.alerts(AT, [("A1", AT * 1000, 0)]))).reports
+    assert alert.started_ms == AT
 
 
 def test_states_and_links_that_came_later_are_other_and_unknown():

@@ -19,6 +19,7 @@ from bench import jvm
 from gateway.accesslog import AccessLog
 from gateway.door import Door, Route, anybody
 from gateway.intake import Intake
+from gateway.large import Large
 from gateway.memory import Budget
 from gateway.otlp import route as otlp
 from gateway.telemetry import PATH, Telemetry
@@ -43,8 +44,8 @@ async def base(kept):
     """http://host:port of a gateway."""
     intake, budget = Intake(kept), Budget(64 << 20)
     routes = {
-        PATH: Route("POST", Telemetry(intake, budget)),
-        otlp.PATH: Route("POST", otlp.Metrics(intake, budget), refused=otlp.refused),
+        PATH: Route("POST", Telemetry(intake, budget, Large())),
+        otlp.PATH: Route("POST", otlp.Metrics(intake, budget, Large()), refused=otlp.refused),
     }
     async with listening(Door(routes, anybody, AccessLog("none"))) as (host, port, _):
         yield f"http://{host}:{port}"

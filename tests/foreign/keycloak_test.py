@@ -20,6 +20,7 @@ from gateway.bearer import Bearer, Terms
 from gateway.credentials import Credentials
 from gateway.door import Door, Route
 from gateway.intake import Intake
+from gateway.large import Large
 from gateway.limits import JWKS_PAUSE_S, TOKEN_LEEWAY_S
 from gateway.memory import Budget
 from gateway.telemetry import PATH, Telemetry
@@ -136,7 +137,7 @@ async def gate(keycloak: EmbeddedKeycloak, realms: Admin) -> AsyncIterator[Gate]
         f"{issuer}/protocol/openid-connect/certs", issuer, AUDIENCE, ("RS256",), "tenant", "azp", "", SCOPE
     )  # fmt: skip
     credentials = Credentials(None, Bearer(terms, lambda: time.time() + made.ahead_s), frozenset())
-    route = Route("POST", Telemetry(Intake(made.kept), Budget(64 << 20)))
+    route = Route("POST", Telemetry(Intake(made.kept), Budget(64 << 20), Large()))
     async with listening(Door({PATH: route}, credentials, AccessLog("none"))) as (host, port, _):
         made.url = f"http://{host}:{port}{PATH}"
         yield made

@@ -11,9 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import aiohttp
+import psutil
 
 from gateway.connection import Listener
 from gateway.door import Door
+from gateway.large import Large
+from gateway.limits import LARGE_BYTES
+from gateway.parts import joined, several
 from gateway.settings import Settings
 from schemas.encoding import Producer, Resource, SeriesEntry, encode_batch
 from schemas.records import MeasureKind
@@ -57,6 +61,18 @@ async def send(
         session.request(method, url, data=data, headers=fields, ssl=tls or True) as got,
     ):
         return Answer(got.status, dict(got.headers), await got.read())
+
+
+@contextlib.asynccontextmanager
+async def held_up(large: Large) -> AsyncIterator[None]:
+    """While the process that reads large bodies stands still; every large body is being read until the end of this."""
+    await large.read("warm", several, joined([bytes(LARGE_BYTES)]))
+    process = psutil.Process(large._idle[0].pid)
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
 
 
 async def until(true: Callable[[], Awaitable[bool] | bool], within_s: float = 30.0) -> None:

@@ -11,6 +11,7 @@ from gateway.credentials import Credentials
 from gateway.door import Door, Route
 from gateway.intake import Intake
 from gateway.keys import Keys, made
+from gateway.large import Large
 from gateway.memory import Budget
 from gateway.parts import ONE
 from gateway.telemetry import PATH, Telemetry
@@ -46,7 +47,7 @@ def keys(tmp_path):
 @pytest.fixture
 async def url(kept, keys):
     who = Credentials(keys, None, frozenset())
-    route = Route("POST", Telemetry(Intake(kept), Budget(1 << 20)), browsers=True)
+    route = Route("POST", Telemetry(Intake(kept), Budget(1 << 20), Large()), browsers=True)
     async with listening(Door({PATH: route}, who, AccessLog("none"), who.knows_origin)) as (host, port, _):
         yield f"http://{host}:{port}{PATH}"
 
@@ -108,7 +109,7 @@ async def test_a_preflight_is_answered_and_allows_known_origins_only(url, origin
 
 async def test_where_no_credentials_are_asked_for_a_foreign_page_is_not_let_in_either(kept):
     who = Credentials(None, None, frozenset({SHOP}))
-    route = Route("POST", Telemetry(Intake(kept), Budget(1 << 20)), browsers=True)
+    route = Route("POST", Telemetry(Intake(kept), Budget(1 << 20), Large()), browsers=True)
     async with listening(Door({PATH: route}, who, AccessLog("none"), who.knows_origin)) as (host, port, _):
         where = f"http://{host}:{port}{PATH}"
         assert (await send(where, BEACON, "text/plain", Origin="https://evil.example")).status == 403

@@ -6,11 +6,13 @@ import pytest
 
 from gateway.identity import ANYBODY, Identity
 from gateway.intake import Intake
-from gateway.limits import SHED_FROM
+from gateway.limits import LARGE_RECORD_BYTES, SHED_FROM
 from gateway.quotas import Quotas, Rates
 from gateway.refusal import Refusal, busy
 from gateway.verdicts import Verdict, rejected
-from schemas.encoding import Producer, Resource, SeriesEntry, encode_event
+from schemas.encoding import Producer, Resource, SeriesEntry, encode_batch, encode_event
+from schemas.limits import BATCH_SERIES, LABEL_VALUE_CHARS
+from schemas.records import MeasureKind
 from tests.gateway.making import BASE_MS, batch
 
 
@@ -47,6 +49,24 @@ async def test_good_ones_go_and_bad_ones_are_named(kept):
         (b"source-1", given[0], [("tenant", b"fleet")]),
         (b"source-1", given[4], [("tenant", b"fleet")]),
     ]
+
+
+async def test_a_large_record_is_judged_beside_the_loop_and_the_same(kept, large):
+    text = "x" * LABEL_VALUE_CHARS
+    entries = [SeriesEntry(f"made.{n}", MeasureKind.GAUGE, labels={"a": text, "b": text}) for n in range(BATCH_SERIES)]
+    good = encode_batch(
+        entries, Resource(), Producer("source-1", "boot"),
+        base_ms=BASE_MS, series=[0], delta_ms=[0], value=[1.0], sequence=1,
+    )  # fmt: skip
+    assert len(good) > LARGE_RECORD_BYTES
+    given = [batch(sequence=0), good, good[:-1], b"\0" * len(good)]
+    identity = Identity("k", "fleet", source="source-1")
+    here = await Intake(kept).take(identity, given)
+    beside = await Intake(kept, large=large).take(identity, given)
+    assert here == beside
+    assert statuses(here) == ["stored", "stored", "rejected", "rejected"]
+    assert large._idle
+    assert kept.records[:2] == kept.records[2:]
 
 
 async def test_a_repeat_is_answered_and_not_sent_again(kept):

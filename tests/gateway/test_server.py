@@ -11,13 +11,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import aiohttp
+import psutil
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from gateway.keys import made
 from gateway.parts import ONE, SEVERAL, joined
-from gateway.server import running
+from gateway.server import Gateway, running
 from gateway.telemetry import PATH
 from tests.gateway.making import BASE_MS, batch, send, settings, until
+from tests.gateway.test_intake import Kept
 from tests.streams.broker import make_topic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,6 +147,124 @@ async def test_a_broker_that_goes_away_and_comes_back(embedded_broker, unique):
     assert values == {batch(sequence=sequence) for sequence in range(3)}, "each of them, whatever came twice"
 
 
+@contextlib.asynccontextmanager
+async def acknowledging(monkeypatch, watched=frozenset(), **changed):
+    """A gateway whose Kafka acknowledges at once, and what it was given."""
+    kept, gateway = Kept(), Gateway(settings(delivery_timeout_s=0.1, **changed), "127.0.0.1:1", watched)
+    monkeypatch.setattr(gateway.delivery, "publish", kept.publish)
+    await gateway.start()
+    try:
+        yield gateway, kept
+    finally:
+        await gateway.drain()
+
+
+def keys_of(path, *tenants: str) -> dict[str, str]:
+    """A file with one key a tenant; the header of each."""
+    keys = {tenant: made(tenant) for tenant in tenants}
+    entries = [f"  - {{id: {name}, hash: {key.hash}, tenant: {name}, prefix: {name}-}}\n" for name, key in keys.items()]
+    path.write_text("keys:\n" + "".join(entries), encoding="utf-8")
+    return {tenant: f"Bearer {key.text}" for tenant, key in keys.items()}
+
+
+async def test_what_can_page_goes_first_when_memory_is_short(monkeypatch):
+    """Through every door: what no SLO reads is put off, and what one reads is taken beside it."""
+    async with acknowledging(monkeypatch, frozenset({"made.level"})) as (gateway, kept):
+        gateway.budget.take(int(gateway.budget.most * 0.7), "somebody else")
+        measurement = {"metric": "idle.count", "value": 1, "time_ms": BASE_MS}
+        idle = json.dumps({"source": "web", "measurements": [measurement]}).encode()
+        shed = await send(gateway.url + PATH, idle, "application/json")
+        assert (shed.status, shed.json()["error"], shed.headers["Retry-After"]) == (503, "shed", "2")
+        paging = await send(gateway.url + PATH, batch(), ONE)
+        assert paging.json()["verdicts"] == [{"status": "stored"}]
+        both = json.dumps(
+            [json.loads(idle), {"source": "web", "measurements": [measurement | {"metric": "made.level"}]}]
+        )
+        got = await send(gateway.url + PATH, both.encode(), "application/json")
+        assert [each["status"] for each in got.json()["verdicts"]] == ["retry", "stored"]
+        assert got.headers["Retry-After"] == "2"
+        assert len(kept.records) == 2
+        gateway.budget.give_back(gateway.budget.used, "somebody else")
+
+
+async def test_a_noisy_tenant_does_not_keep_a_quiet_one_out(monkeypatch, tmp_path):
+    """One fills the memory with bodies that never end, as far as it may; another's request is answered all the same."""
+    who = keys_of(tmp_path / "keys", "noisy", "quiet")
+    go = asyncio.Event()
+
+    async def endless():
+        yield bytes(1 << 18)
+        await go.wait()
+
+    async with acknowledging(monkeypatch, keys_path=tmp_path / "keys", memory_mib=1) as (gateway, kept):
+        url = gateway.url + PATH
+        bodies = [asyncio.create_task(send(url, endless(), SEVERAL, Authorization=who["noisy"])) for _ in range(5)]
+        await until(lambda: any(task.done() for task in bodies))
+        refused = [task.result() for task in bodies if task.done()]
+        assert {(got.status, got.json()["error"]) for got in refused} == {(503, "share")}
+        assert len(refused) < len(bodies)
+        assert gateway.budget.used > gateway.budget.most // 2
+        quiet = await send(url, batch("quiet-1"), ONE, Authorization=who["quiet"])
+        assert quiet.json()["stored"] == 1
+        assert [dict(headers) for *_, headers in kept.records] == [{"tenant": b"quiet"}]
+        go.set()
+        assert {got.status for got in await asyncio.gather(*bodies)} == {413, 503}
+        assert gateway.budget.used == 0
+
+
+async def test_over_quota_is_429_before_the_body_is_read_and_only_for_that_tenant(monkeypatch, tmp_path):
+    who = keys_of(tmp_path / "keys", "noisy", "quiet")
+    limits = {"keys_path": tmp_path / "keys", "tenant_requests_s": 0.001, "quota_burst_s": 1.0}
+
+    async def body():
+        yield batch("noisy-1", 2)
+        await asyncio.Event().wait()  # whoever reads it to its end waits for ever
+
+    async with acknowledging(monkeypatch, **limits) as (gateway, kept):
+        url = gateway.url + PATH
+        for sequence in range(2):  # what the bucket had, and the debt that one request may make
+            assert (await send(url, batch("noisy-1", sequence), ONE, Authorization=who["noisy"])).status == 200
+        got = await send(url, body(), ONE, Authorization=who["noisy"])
+        assert (got.status, got.json()["error"]) == (429, "quota")
+        assert 900 <= int(got.headers["Retry-After"]) <= 1_001
+        for path, kind in (("/v1/metrics", "application/x-protobuf"), ("/api/v1/write", "application/x-protobuf")):
+            got = await send(gateway.url + path, b"", kind, Authorization=who["noisy"])
+            assert (got.status, "Retry-After" in got.headers) == (429, True)
+        assert (await send(url, batch("quiet-1"), ONE, Authorization=who["quiet"])).status == 200
+        assert len(kept.records) == 3
+
+
+async def test_a_gateway_that_drains_is_alive_and_not_ready(monkeypatch):
+    """The balancer has its time to see it; until the door is closed, requests are answered."""
+    async with acknowledging(monkeypatch, drain_wait_s=60.0) as (gateway, _):
+        gateway.delivery.away = ""
+        health = gateway.health_url
+        assert (await send(f"{health}/readyz", None, method="GET")).status == 200
+        waits, pass_by = asyncio.Event(), asyncio.Event()
+        sleep = asyncio.sleep
+
+        async def until_told(seconds: float) -> None:
+            if seconds == 60.0:
+                waits.set()
+                await pass_by.wait()
+            else:
+                await sleep(seconds)
+
+        monkeypatch.setattr(asyncio, "sleep", until_told)
+        draining = asyncio.create_task(gateway.drain())
+        await waits.wait()
+        told = await send(f"{health}/readyz", None, method="GET")
+        assert (told.status, "draining" in told.body.decode()) == (503, True)
+        assert (await send(f"{health}/livez", None, method="GET")).status == 200
+        assert "tocsin_gateway_draining 1.0" in (await send(f"{health}/metrics", None, method="GET")).body.decode()
+        assert (await send(gateway.url + PATH, batch(), ONE)).status == 200
+        pass_by.set()
+        assert await draining == 0
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await send(gateway.url + PATH, batch(), ONE)
+        monkeypatch.setattr(gateway, "drain", lambda: sleep(0))
+
+
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 async def test_the_command_drains(bootstrap, unique, tmp_path, stop):
     """A request whose body is still coming at the signal is answered; the process ends with 0."""
@@ -157,6 +279,11 @@ async def test_the_command_drains(bootstrap, unique, tmp_path, stop):
         url = next(line["url"] for line in lines if line["event"] == "gateway_listens")
         host, _, port = url.removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
+        rows = [{"metric": "m", "value": row, "time_ms": BASE_MS} for row in range(4_000)]
+        large = json.dumps({"source": "web", "measurements": rows}).encode()
+        assert (await send(url + PATH, large, "application/json")).json()["stored"] == 1
+        beside = psutil.Process(process.pid).children()
+        assert [each.cmdline()[-1] for each in beside] == ["gateway.beside"]
         data = batch()
         head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: {ONE}\r\nContent-Length: {len(data)}\r\n"
         writer.write(f"{head}Expect: 100-continue\r\n\r\n".encode())
@@ -168,11 +295,12 @@ async def test_the_command_drains(bootstrap, unique, tmp_path, stop):
             assert b"HTTP/1.1 200" in await reader.readuntil(b"\r\n\r\n")
             writer.close()
             assert await asyncio.to_thread(process.wait, 20) == 0
+        assert not any(each.is_running() for each in beside)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         process.wait()
-    assert len(stored(bootstrap, topic, 1)) == 1
+    assert len(stored(bootstrap, topic, 1)) == 2
 
 
 async def test_a_spool_outlasts_brokers_and_kill_9(embedded_broker, unique, tmp_path):

@@ -12,11 +12,13 @@ import pytest
 from gateway.accesslog import AccessLog
 from gateway.door import Door, Route, anybody
 from gateway.intake import Intake
-from gateway.limits import BODY_BYTES, JSON_BYTES
+from gateway.limits import BODY_BYTES, JSON_BYTES, LARGE_BYTES
 from gateway.memory import Budget
 from gateway.parts import ONE, SEVERAL, joined
 from gateway.telemetry import PATH, Telemetry
-from tests.gateway.making import BASE_MS, batch, listening, send
+from gateway.verdicts import read
+from schemas.framing import MAX_SCHEMA_ID, confluent
+from tests.gateway.making import BASE_MS, batch, held_up, listening, send, until
 from tests.gateway.test_intake import Kept
 
 
@@ -31,8 +33,8 @@ def budget():
 
 
 @pytest.fixture
-async def url(kept, budget):
-    door = Door({PATH: Route("POST", Telemetry(Intake(kept), budget))}, anybody, AccessLog("none"))
+async def url(kept, budget, large):
+    door = Door({PATH: Route("POST", Telemetry(Intake(kept), budget, large))}, anybody, AccessLog("none"))
     async with listening(door, request_s=5) as (host, port, _):
         yield f"http://{host}:{port}{PATH}"
 
@@ -55,12 +57,73 @@ async def test_several_batches_of_which_one_is_bad(url, kept):
     assert [value for _, value, _ in kept.records] == [records[0], records[2]]
 
 
+@pytest.mark.parametrize("kind", [ONE, SEVERAL])
+@pytest.mark.parametrize(
+    ("framed", "why"),
+    [
+        pytest.param(confluent(1) + batch()[10:], ("unknown_schema", 1), id="an id of a registry"),
+        pytest.param(confluent(MAX_SCHEMA_ID) + batch()[10:], ("unknown_schema", 1), id="an id of none"),
+        pytest.param(confluent(1), ("unknown_schema", 1), id="no record"),
+        pytest.param(confluent(1)[:4], ("framing", 0), id="a cut prefix"),
+        pytest.param(b"\0", ("framing", 0), id="its first byte"),
+    ],
+)
+async def test_confluents_framing_is_for_kafka_and_the_reason_says_so(url, kept, kind, framed, why):
+    got = await send(url, framed if kind == ONE else joined([batch(), framed]), kind)
+    assert (got.status, got.json()["rejected"]) == (200, 1)
+    bad = got.json()["verdicts"][-1]
+    assert (bad["reason"], bad["byte"]) == why
+    assert "over HTTP send single-object encoding" in bad["detail"]
+    assert [value for _, value, _ in kept.records] == ([] if kind == ONE else [batch()])
+
+
 @pytest.mark.parametrize("kind", ["application/json", "text/plain;charset=UTF-8"])
 async def test_json(url, kept, kind):
     one = {"metric": "page.load", "value": 1, "time_ms": BASE_MS}
     got = await send(url, json.dumps([{"source": "web", "measurements": [one]}, {"source": "web"}]).encode(), kind)
     assert [record["status"] for record in got.json()["verdicts"]] == ["stored", "rejected"]
     assert len(kept.records) == 1
+
+
+def text_of(batches: int, source: str = "web") -> bytes:
+    """So many batches as JSON; from some ten on it is a large body."""
+    rows = [{"metric": "page.load", "value": row, "time_ms": BASE_MS + row} for row in range(50)]
+    return json.dumps(
+        [{"source": source, "boot": "b", "sequence": n, "measurements": rows} for n in range(batches)]
+    ).encode()
+
+
+async def test_a_large_json_body_is_the_same_as_small_ones_and_its_repeat_is_one(url, kept):
+    body = text_of(40)
+    assert len(body) > LARGE_BYTES
+    verdicts = (await send(url, body, "application/json")).json()["verdicts"]
+    assert verdicts == [{"status": "stored"}] * 40
+    at_once = [value for _, value, _ in kept.records]
+    kept.records.clear()
+    assert [read(value).sequence for value in at_once] == list(range(40)), "in the order of the body"
+    assert (await send(url, text_of(3), "application/json")).json()["verdicts"] == [{"status": "duplicate"}] * 3
+    assert (await send(url, text_of(3, "other"), "application/json")).json()["stored"] == 3
+    assert [read(value).sequence for _, value, _ in kept.records] == [0, 1, 2]
+
+
+async def test_a_bad_batch_in_a_large_body_costs_itself_and_a_broken_body_is_told(url, kept):
+    batches = json.loads(text_of(40))
+    batches[7]["measurements"][3]["value"] = "x"
+    got = (await send(url, json.dumps(batches).encode(), "application/json")).json()
+    assert (got["stored"], got["rejected"]) == (39, 1)
+    assert "measurements[3].value" in got["verdicts"][7]["detail"]
+    broken = await send(url, text_of(40)[:-1], "application/json")
+    assert (broken.status, broken.json()["error"]) == (400, "json")
+
+
+async def test_others_are_answered_while_a_large_body_is_read(url, large):
+    async with held_up(large):
+        slow = asyncio.create_task(send(url, text_of(40), "application/json"))
+        await until(large._beside._places.locked)
+        assert (await send(url, batch(), ONE)).status == 200
+        assert (await send(url, text_of(1, "small"), "application/json")).status == 200
+        assert not slow.done()
+    assert (await slow).json()["stored"] == 40
 
 
 @pytest.mark.parametrize(

@@ -1,148 +1,36 @@
-"""A fleet through the adapter: what vehicles publish is counted once, whatever is sent again, and an adapter that is killed.
+"""A fleet through adapters: what vehicles publish is counted once, whatever is sent again, and whatever becomes of an adapter.
 
-Records are made by an encoder that shares nothing with the adapter, in both encodings; what is expected of each is worked out
-here, beside the making of it. The platform is a real broker and worker, and rollups are read by the demo's audit.
+The platform is a real broker and worker. What is expected is booked where records are made (`tests.integration.vehicles`); rollups
+are read by the demo's audit, telemetry by the platform's own decoder, events by `tocsin logs`.
 """
 
 from __future__ import annotations
 
-import collections
-import dataclasses
-import random
+import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 
-from demo.audit import TOPICS as AUDITED
-from demo.audit import Audit
 from demo.workers import ROOT, Workers
-from fleet.identity import Naming
 from schemas.records import DeadLetter, SloStatus
 from streams import topics
 from tests.fleet import encoder
-from tests.integration.plant import Plant, now_ms, plant
+from tests.integration.plant import PARTITIONS, now_ms, plant
+from tests.integration.vehicles import NAMESPACE, NAMING, SECRET, VINS, Fleet
 from tests.streams.broker import make_topic, read_all
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
 PAGE = ROOT / "docs" / "howto" / "connect-a-fleet.md"
-NAMESPACE = "cars"
-SECRET = "ours"
-NAMING = Naming(secret=SECRET)
-VINS = [f"5YJ3E1EA0KF{number:06}" for number in range(12)]
 ADAPTER = "adapter"
+GROUP = "tocsin.fleet"
+SIGNAL_PARTITIONS = 3
 HOUR_MS = 3_600_000
-#: (metric, the labels that say something here) of one window -> (measurements, their sum)
-Key = tuple[str, tuple[tuple[str, str], ...], int]
-TOLD = ("fate", "name", "phase", "event", "state", "vehicle")
-
-
-@dataclasses.dataclass
-class Fleet:
-    """Vehicles that publish, and what is to be found of it."""
-
-    plant: Plant
-    expected: collections.Counter[Key] = dataclasses.field(default_factory=collections.Counter)
-    sums: collections.Counter[Key] = dataclasses.field(default_factory=collections.Counter)
-    dead: int = 0
-
-    def __post_init__(self) -> None:
-        self._random = random.Random(1)
-        self._producer = Producer({"bootstrap.servers": self.plant.bootstrap, "acks": "all"})
-        self._audit, self._read = Audit(), 0
-
-    def publish(self, kind: str, vin: str, value: bytes) -> None:
-        self._producer.produce(f"{NAMESPACE}_{kind}", value, vin.encode())
-        self._producer.poll(0)
-
-    def flush(self) -> None:
-        assert self._producer.flush(30) == 0
-
-    def expect(self, at: int, metric: str, value: float = 1.0, **labels: str) -> None:
-        key = (metric, tuple(sorted(labels.items())), at // 10_000 * 10_000)
-        self.expected[key] += 1
-        self.sums[key] += value
-
-    def drive(self, vin: str, at: int) -> None:
-        """One moment of a vehicle: signals, sent again in one way or another."""
-        speed, as_json = self._random.randrange(100), self._random.random() < 0.3
-        source = NAMING.source(vin)
-        values = {
-            "VehicleSpeed": ("string_value", str(speed)), "Gear": ("shift_state_value", "ShiftStateD"),
-            "DoorState": ("invalid", True), "Later": None, "Location": ("location_value", {"latitude": 1.0}), "Soc": ("double_value", 5.0),
-            "ModuleTempMax": ("double_value", 20.0),
-        }  # fmt: skip
-        record = encoder.encoded(encoder.payload(at, values, vin), as_json=as_json)
-        self.publish("V", vin, record)
-        self.expect(at, "vehicle.speed", speed)
-        self.expect(at, "vehicle.gear", state="D")
-        self.expect(at, "vehicle.battery.temperature", 20.0, vehicle=source)
-        self.expect(at, "vehicle.signals", 3.0, fate="read")
-        self.expect(at, "vehicle.signals", fate="invalid")
-        if not as_json:  # of a signal that came later the wire has the number, JSON but a name
-            self.expect(at, "vehicle.signals", fate="missing")
-        self.expect(at, "vehicle.online", vehicle=source)
-        again = self._random.random()
-        if again < 0.3:  # the same once more: a producer's retry, or a vehicle's
-            self.publish("V", vin, record)
-            self.expect(at, "vehicle.signals", 4.0 if as_json else 5.0, fate="repeated")
-        elif again < 0.5:  # a true-up a moment later, in which one value is new
-            later = {"VehicleSpeed": ("string_value", str(speed)), "ModuleTempMax": ("double_value", 21.0)}
-            self.publish("V", vin, encoder.encoded(encoder.payload(at + 7, later, vin, resend=True)))
-            self.expect(at + 7, "vehicle.battery.temperature", 21.0, vehicle=source)
-            self.expect(at + 7, "vehicle.signals", fate="read")
-            self.expect(at + 7, "vehicle.signals", fate="repeated")
-            self.expect(at + 7, "vehicle.online", vehicle=source)
-
-    def break_down(self, vin: str, at: int) -> None:
-        """An alert that is listed three times, and an error that is sent twice."""
-        for ended in (0, 0, at + 500):
-            self.publish("alerts", vin, encoder.encoded(encoder.alerts(at + 900, [("BMS_a001", at, ended)], vin)))
-        self.expect(at, "vehicle.alerts", name="BMS_a001", phase="started")
-        self.expect(at + 500, "vehicle.alerts", name="BMS_a001", phase="ended")
-        for _ in range(2):
-            self.publish("errors", vin, encoder.encoded(encoder.errors(at, [("cam", at)], vin), as_json=True))
-        self.expect(at, "vehicle.errors", name="cam")
-
-    def link(self, vin: str, at: int, status: str, connection: str) -> None:
-        """A connect or disconnect, sent twice."""
-        for _ in range(2):
-            self.publish("connectivity", vin, encoder.encoded(encoder.connectivity(at, connection, status, vin)))
-        self.expect(at, "vehicle.connections", event=status.lower())
-        self.expect(at, "vehicle.online", float(status == "CONNECTED"), vehicle=NAMING.source(vin))
-
-    def found(self) -> dict[Key, tuple[int, float]]:
-        """What came out by now."""
-        self.plant.tap.poll()
-        entries = self.plant.tap.entries
-        for entry in entries[self._read :]:
-            if entry.topic in AUDITED:
-                self._audit.read(entry.topic, entry.value)
-        self._read = len(entries)
-        out: dict[Key, tuple[int, float]] = {}
-        for ((metric, _, _, kind, labels), start), cell in self._audit.found().items():
-            assert kind == "vehicle"
-            assert dict(labels)["service"] == "fleet"
-            key = (metric, tuple(pair for pair in labels if pair[0] in TOLD), start)
-            count, total = out.get(key, (0, 0.0))
-            out[key] = (count + cell.count, total + cell.total)
-        return out
-
-    def settle(self) -> None:
-        """Every measurement is found, once."""
-        wanted = {key: (count, self.sums[key]) for key, count in self.expected.items()}
-        try:
-            self.plant.until("every measurement", lambda: self.found() == wanted, 90)
-        except AssertionError:
-            found = self.found()
-            for key in sorted(wanted.keys() | found.keys()):
-                if wanted.get(key) != found.get(key):
-                    print(key, "wanted", wanted.get(key), "found", found.get(key))
-            raise
 
 
 def blocks(language: str) -> list[str]:
@@ -157,7 +45,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     (folder / "slo.yaml").write_text(blocks("yaml")[0].replace("freshness: 60s", "freshness: 10s"))
     lateness = {"TOCSIN_LATENESS_MS": "2000,2000,2000,2000", "TOCSIN_SLO_PATH": str(folder / "slo.yaml")}
     with plant(folder, **lateness) as made:
-        for kind, partitions in (("V", 3), ("alerts", 1), ("errors", 1), ("connectivity", 5)):
+        for kind, partitions in (("V", SIGNAL_PARTITIONS), ("alerts", 1), ("errors", 1), ("connectivity", 5)):
             make_topic(made.bootstrap, f"{NAMESPACE}_{kind}", partitions)
         yield Fleet(made)
 
@@ -182,34 +70,96 @@ def adapters(fleet: Fleet) -> Iterator[Workers]:
     made.stop()
 
 
-def ended(adapters: Workers) -> Callable[[], bool]:
-    """Whether the adapter has ended by itself, as it was told to."""
-    return lambda: adapters.code(ADAPTER) is not None
+def ended(adapters: Workers, name: str = ADAPTER) -> Callable[[], bool]:
+    """Whether an adapter has ended by itself, as it was told to."""
+    return lambda: adapters.code(name) is not None
 
 
-STEPS = ("after_apply", "before_outputs", "after_outputs", "in_snapshot", "before_ack")
+def drive_until(fleet: Fleet, what: str, asked: Callable[[], bool], start: int = 0) -> None:
+    """Vehicles go on, and something breaks at each moment, until it is so."""
+    moment, deadline = start or now_ms() - 20_000, time.monotonic() + 60
+    while not asked():
+        assert time.monotonic() < deadline, f"it never came to {what}"
+        moment += 40
+        for vin in VINS:
+            fleet.drive(vin, moment + 17)
+        fleet.break_down(VINS[moment // 40 % len(VINS)], moment)
+        fleet.flush()
+        time.sleep(0.05)  # the pace of vehicles, not a wait
+
+
+def shares(client: AdminClient) -> list[int]:
+    """Of how many partitions of signals each member of the adapters' group has a share, once the group has settled."""
+    found = client.describe_consumer_groups([GROUP])[GROUP].result(10)
+    if found.state.name != "STABLE":
+        return []
+    topic = f"{NAMESPACE}_V"
+    return sorted(sum(one.topic == topic for one in member.assignment.topic_partitions) for member in found.members)
+
+
+STEPS = ("V.after_apply", "V.before_outputs", "alerts.after_outputs", "V.in_snapshot", "errors.before_ack")
 
 
 def test_adapters_that_are_killed_between_two_steps_lose_and_double_nothing(fleet: Fleet, adapters: Workers) -> None:
     start = now_ms() - 120_000
     for number, step in enumerate(STEPS):
-        adapters.start(ADAPTER, {"TOCSIN_CRASH_AT": f"fleet-{NAMESPACE}_V.{step}:{2 + number % 2}"})
-        moment = start + number * 15_000
-        deadline = time.monotonic() + 60
-        while not ended(adapters)():  # something to do for each checkpoint, until it dies of one
-            assert time.monotonic() < deadline, f"it never came to {step}"
-            moment += 40
-            for vin in VINS:
-                fleet.drive(vin, moment + 17)
-            fleet.flush()
-            time.sleep(0.05)  # the pace of vehicles, not a wait
+        adapters.start(ADAPTER, {"TOCSIN_CRASH_AT": f"fleet-{NAMESPACE}_{step}:{2 + number % 2}"})
+        drive_until(fleet, step, ended(adapters), start + number * 15_000)
         adapters.kill(ADAPTER)
     adapters.start(ADAPTER)
-    for number, vin in enumerate(VINS):
-        fleet.break_down(vin, start + 1000 * number)
+    for vin in VINS:
         fleet.link(vin, start + 500, "CONNECTED", "c1")
     fleet.flush()
     fleet.settle()
+
+
+def test_adapters_side_by_side_of_which_one_is_killed_one_freezes_and_one_leaves(
+    fleet: Fleet, adapters: Workers
+) -> None:
+    """The group is rebalanced six times as vehicles drive; each time somebody goes on from a snapshot of somebody else's."""
+    client = AdminClient({"bootstrap.servers": fleet.plant.bootstrap})
+
+    def until_shared(*wanted: int) -> None:
+        drive_until(fleet, f"shares of {wanted}", lambda: shares(client) == list(wanted))
+
+    def until_alone() -> None:
+        until_shared(SIGNAL_PARTITIONS)
+
+    if ADAPTER not in adapters.names:
+        adapters.start(ADAPTER)
+    adapters.start("killed", {"TOCSIN_CRASH_AT": f"fleet-{NAMESPACE}_V.after_outputs:25"})
+    until_shared(1, 2)
+    drive_until(fleet, "the end of the one that is killed", ended(adapters, "killed"))
+    adapters.kill("killed")
+    until_alone()
+    adapters.start("other")
+    until_shared(1, 2)
+    os.kill(adapters.pid(ADAPTER), signal.SIGSTOP)
+    until_alone()
+    os.kill(adapters.pid(ADAPTER), signal.SIGCONT)  # what it had fetched and decided belongs to another one by now
+    drive_until(fleet, "two again", lambda: shares(client) == [1, 2] or ended(adapters)())
+    if ended(adapters)():
+        adapters.kill(ADAPTER)
+        adapters.start(ADAPTER)
+        until_shared(1, 2)
+    os.kill(adapters.pid("other"), signal.SIGTERM)
+    drive_until(fleet, "the end of the one that leaves", ended(adapters, "other"))
+    assert adapters.code("other") == 0
+    adapters.kill("other")
+    until_alone()
+    fleet.settle()
+    found, repeated = fleet.in_telemetry()
+    assert found == fleet.wanted
+    assert repeated, "nobody repeated anything: this proves nothing"
+
+
+def test_on_call_reads_each_alert_and_error_once(fleet: Fleet, adapters: Workers) -> None:
+    found = fleet.plant.until("events", lambda: told if (told := fleet.in_logs()) == fleet.told else None)
+    assert set(found.values()) == {1}
+    assert len(found) > len(VINS)
+    raw = read_all(fleet.plant.bootstrap, topics.LOGS, PARTITIONS)
+    batches = [value for read in raw.values() for _, value in read]
+    assert len(batches) > len(set(batches)), "nobody repeated anything: this proves nothing"
 
 
 def test_what_cannot_be_read_costs_itself(fleet: Fleet, adapters: Workers) -> None:
@@ -264,6 +214,8 @@ def test_a_vehicle_that_is_offline_is_unmeasured_and_the_others_are_not(fleet: F
 
 
 def test_nobody_finds_a_vin_in_what_was_made_of_it(fleet: Fleet, adapters: Workers) -> None:
-    for found in read_all(fleet.plant.bootstrap, topics.TELEMETRY, 2).values():
-        assert found
-        assert not any(b"5YJ3E1EA0KF" in (value or b"") for _, value in found)
+    for topic in (topics.TELEMETRY, topics.LOGS):
+        read = read_all(fleet.plant.bootstrap, topic, PARTITIONS)
+        values = [value or b"" for found in read.values() for _, value in found]
+        assert values
+        assert not any(b"5YJ3E1EA0KF" in value for value in values)

@@ -65,7 +65,11 @@ def test_what_a_cut_holds_back_arrives_when_it_is_healed(detour: Detour, directi
         with pytest.raises(TimeoutError):
             connection.recv(1)
         connection.settimeout(PATIENCE_S)
+        other = "up" if direction == "down" else "down"
+        assert detour.held_bytes(direction) == 6  # type: ignore[arg-type]
+        assert detour.held_bytes(other) == 0  # type: ignore[arg-type]
         detour.heal()
+        assert detour.held_bytes(direction) == 0  # type: ignore[arg-type]
         assert heard(connection, 6) == b"during"
 
 

@@ -22,20 +22,21 @@ def test_every_action_is_known_and_every_crash_point_exists() -> None:
             if step.action == "crash":
                 name, _, point = step.target.partition("=")
                 assert name in WORKERS
-                crash.points("merge", point, lambda: None)
+                crash.points("merge", point)
             if step.action == "gateway":
                 ends = step.target.split(",")
                 assert {end.partition(":")[0] for end in ends} == set(gateway_crash.STEPS)
-                assert all(gateway_crash.points(end, lambda: None) for end in ends)
+                assert all(gateway_crash.points(end) for end in ends)
 
 
-DEATHS = {"kill": 1, "crash": 2, "kill_all": 2, "kill_leader": 1}
+DEATHS = {"kill": 1, "crash": 2, "kill_all": 2, "kill_leader": 1, "kill_controller": 1}
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_the_long_form_kills_hundreds(seed: int) -> None:
     steps = [step for row in rows(seed, True) for step in row.steps]
     assert sum(DEATHS.get(step.action, 0) for step in steps) >= 300
+    assert sum(step.action == "kill_controller" for step in steps) >= 5
     assert any(step.action == "crash" and "=notify." in step.target for step in steps)
 
 

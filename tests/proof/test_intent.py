@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tocsin import Client, MemoryTransport, OnResult, Rejected
 
 from proof.intent import METRIC, Journal, JournalTransport, Load, burst, partition_of, read
@@ -93,6 +94,8 @@ def test_a_load_from_its_first_request_to_silence(tmp_path: Path) -> None:
         load.ailing.add(ailing)
         wait_for(lambda: "ill" in services(load))
         load.ailing.discard(ailing)
+        load.well.add(load.client("well again"))
+        wait_for(lambda: "well again" in services(load))
         with load.paused():
             assert load.unknown == 0
             assert load.accepted == load.acknowledged
@@ -106,3 +109,22 @@ def test_a_load_from_its_first_request_to_silence(tmp_path: Path) -> None:
     assert not books.unknown
     assert sum(books.intended.values()) == load.acknowledged
     assert load.given_up == 0
+
+
+def test_the_longest_time_without_an_acknowledgement_is_told_by_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, now = Journal(tmp_path / "journal.tsv"), [0.0]
+    monkeypatch.setattr("proof.intent.time.monotonic", lambda: now[0])
+    for at, source in ((0.0, "a"), (1.0, "b"), (2.0, "a"), (9.0, "b"), (2.5, "a")):
+        now[0] = at
+        journal.write("INTENT", (source, "boot", 1), 1)
+        journal.write("ACK", (source, "boot", 1), 1)
+    assert journal.gap_s({"a"}) == 2.0
+    assert journal.gap_s({"a", "b", "c"}) == 8.0
+    now[0] = 20.0
+    assert journal.gap_s({"a", "b"}, afresh=True) == 0.0
+    now[0] = 23.0
+    journal.write("ACK", ("a", "boot", 2), 1)
+    assert journal.gap_s({"a", "b"}) == 3.0
+    journal.close()

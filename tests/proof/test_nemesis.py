@@ -42,7 +42,7 @@ class Playing:
         self.probes, self.kills, self.ends = Probing(), 0, []  # type: ignore[var-annotated]
         self.killed: list[str] = []
         self.crash = ""
-        self.dies_after = self.acknowledged = 0
+        self.dies_after = 0
         self.notes = Notes()
 
     def until(self, what: str, holds: Callable[[], bool], patience_s: float = 0.0) -> None:
@@ -63,9 +63,6 @@ class Playing:
 
     def at_work(self) -> bool:
         return True
-
-    def acknowledge(self) -> None:
-        self.acknowledged += 1
 
     def held(self, name: str) -> set[tuple[str, int]]:
         return {("merge", 0), ("aggregate", 2)}

@@ -76,3 +76,14 @@ def test_a_raw_log_counts_each_batch_once_and_notes_what_is_none() -> None:
     assert [oracle.repeated([*values, b"not avro", *values], of) for of in ({"shop-1"}, {"other"})] == [1, 0]
     twice = controls.without_dedupe(ledger.truth, [*values, *values], lambda cells: cells)
     assert (twice.lost, twice.doubled) == (0, 1)
+
+
+def test_a_topic_is_read_at_once_or_around_what_no_reader_can_hold() -> None:
+    ends = {0: (0, 10), 1: (3, 9), 2: (0, 0)}
+    (whole,) = oracle.spans(ends)
+    assert (whole.count, whole.options) == (16, ["--from-beginning"])
+    parts = oracle.spans(ends, {(1, 5), (1, 6), (0, 9)})
+    assert [(one.partition, one.offset, one.count, one.exactly) for one in parts] == [
+        (0, 0, 9, True), (1, 3, 2, True), (1, 7, 2, False),
+    ]  # fmt: skip
+    assert parts[1].options == ["--partition", "1", "--offset", "3", "--command-property", "max.poll.records=1"]

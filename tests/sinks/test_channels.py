@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinks.channels import BadChannels, parse_channels, read_channels
+from sinks.email.mailbox import Mailbox
 from sinks.pagerduty import ENQUEUE, PagerDuty
+from sinks.slack.bot import API, SlackBot
+from sinks.slack.hook import SlackHook
 from sinks.webhook import Webhook
 
 GOOD = """\
@@ -136,6 +139,96 @@ def test_secrets_are_complained_about_and_never_shown(field: str, complaint: str
     assert "k" * 32 not in "".join(found)
 
 
+SLACK = ("name: chat", "kind: slack")
+
+
+def test_slack_as_a_bot_and_as_a_webhook() -> None:
+    environment = {"TOKEN": "xoxb-1", "HOOK": "https://hooks.example/s3cret"}
+    text = one(*SLACK, "token_env: TOKEN", "channel: C024BE91L", "mention: here", "link: https://t.example/")
+    text += "  - {name: hook, kind: slack, url_env: HOOK, mention: S012345}\n"
+    channels, found = parse_channels(text, "c.yaml", environment)
+    assert found == []
+    assert channels is not None
+    assert channels.sinks == {
+        "chat": SlackBot("C024BE91L", "xoxb-1", API, "<!here>", "https://t.example/"),
+        "hook": SlackHook("https://hooks.example/s3cret", "<!subteam^S012345>"),
+    }
+    assert {channel.policy.per_minute for channel in channels.by_name.values()} == {40}
+    assert parse_channels(text, "c.yaml", None)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        (
+            (),
+            "2:5: there is no way to reach Slack (token_env and channel for a bot, or url_env for an incoming webhook)",
+        ),
+        (("token_env: TOKEN",), "2:5: channel is missing (write its id, as in C024BE91L"),
+        (
+            ("channel: C024BE91L",),
+            "2:5: token_env is missing (name the variable that holds the bot's token (xoxb-...))",
+        ),
+        (("channel: '#ops'", "token_env: TOKEN"), "4:14: '#ops' is no id of a channel"),
+        (("channel: C024BE91L", "token_env: USER"), "5:16: USER does not hold a bot token"),
+        (("channel: C024BE91L", "token_env: TOKEN", "mention: ada"), "6:14: 'ada' is nobody to mention"),
+        (("channel: C024BE91L", "token: xoxb-1"), "5:5: a secret does not belong into a file: token"),
+    ],
+)
+def test_mistakes_about_slack(fields: tuple[str, ...], complaint: str) -> None:
+    found = problems(one(*SLACK, *fields), {"TOKEN": "xoxb-1", "USER": "xoxp-1"})
+    assert any(problem.startswith(f"c.yaml:{complaint}") for problem in found), found
+
+
+MAIL = ("name: mail", "kind: email")
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "security"),
+    [
+        ("smtp://mail.example", 587, "starttls"),
+        ("smtp://mail.example:25", 25, "starttls"),
+        ("smtps://mail.example/", 465, "tls"),
+        ("smtp://127.0.0.1:2525", 2525, "none"),
+    ],
+)
+def test_mail(url: str, port: int, security: str) -> None:
+    to = "to: [ada@example.com, bob@example.com, ada@example.com]"
+    text = one(*MAIL, f"url: {url}", "from: t@example.com", to, "username_env: U", "password_env: P")
+    channels, found = parse_channels(text, "c.yaml", {"U": "user", "P": "pass"})
+    assert found == []
+    assert channels is not None
+    host, people = url.split("/")[2].split(":", maxsplit=1)[0], ("ada@example.com", "bob@example.com")
+    assert channels.sinks["mail"] == Mailbox(host, port, security, "t@example.com", people, "user", "pass")
+    assert parse_channels(text, "c.yaml", None)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"url": "https://mail.example"}, "4:10: the address is no smtp or smtps address"),
+        ({"url": "smtp://u:pw@mail.example"}, "4:10: the address holds a password"),
+        ({"url": "smtp://mail.example/x"}, "4:10: the address of a mail server is smtp://host:port"),
+        ({"url": ""}, "5:5: there is neither url nor url_env (say where to send)"),
+        ({"url": "smtp://mail.example:port"}, "4:10: the address cannot be read"),
+        ({"from": "Tocsin <t@example.com>"}, "5:11: 'Tocsin <t@example.com>' is no e-mail address"),
+        ({"from": "t@ex\u00e4mple.com"}, "5:11: 't@ex\u00e4mple.com' is no e-mail address"),
+        ({"to": "[]"}, "6:9: to has to be a list of 1 to 50 texts"),
+        ({"to": "[a@x, [b@x]]"}, "6:9: to has to be a list of 1 to 50 texts"),
+        ({"to": "[a@x, 'b@x\\nBcc: c@x']"}, "6:9: 'b@x\\\\nBcc: c@x' is no e-mail address"),
+        ({"to": '["b@x\\r\\nBcc: c@x"]'}, "6:9: 'b@x\\r\\nBcc: c@x' is no e-mail address"),
+        ({"to": f"[{'a' * 65}@x]"}, "6:9: '" + "a" * 65),
+        ({"password": "s3cret"}, "7:5: a secret does not belong into a file: password"),
+        ({"password_env": "P"}, "2:5: username_env and password_env go together (name both, or neither)"),
+    ],
+)
+def test_mistakes_about_mail(fields: dict[str, str], complaint: str) -> None:
+    given = {"url": "smtps://mail.example", "from": "t@example.com", "to": "[ada@example.com]", **fields}
+    found = problems(one(*MAIL, *(f"{name}: {text}" for name, text in given.items())), {"P": "pass"})
+    assert any(problem.startswith(f"c.yaml:{complaint}") for problem in found), found
+    assert "s3cret" not in "".join(found)
+
+
 def test_a_circle_of_fallbacks_is_named() -> None:
     text = "channels:\n" + "".join(
         f"  - {{name: {name}, kind: webhook, url: 'https://x/', fallback: {other}}}\n"
@@ -160,7 +253,14 @@ def test_other_shapes_are_problems(text: str) -> None:
 def test_any_tree_has_an_answer(tree: object) -> None:
     problems(
         json.dumps(
-            {"channels": [tree, {"name": "a", "kind": "webhook", "url": tree, "timeout": tree, "fallback": tree}]}
+            {
+                "channels": [
+                    tree,
+                    {"name": "a", "kind": "webhook", "url": tree, "timeout": tree, "fallback": tree},
+                    {"name": "b", "kind": "email", "url": tree, "from": tree, "to": tree, "username_env": tree},
+                    {"name": "c", "kind": "slack", "token_env": tree, "channel": tree, "mention": tree},
+                ]
+            }
         )
     )
 

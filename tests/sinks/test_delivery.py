@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from schemas.records import NotificationRecord
-from sinks.delivery import Delivery, HttpExchange
+from sinks.delivery import Delivery, HttpExchange, converse
 from sinks.fakes.pagerduty import PagerDutyFake
 from sinks.fakes.receiver import Fault
 from sinks.fakes.webhook import WebhookFake
@@ -20,7 +20,7 @@ from sinks.lane import Policy
 from sinks.memory import Memory, MemoryReceiver
 from sinks.outbox import Outbox
 from sinks.pagerduty import PagerDuty
-from sinks.port import Category, Failure, Request, Response, Sink
+from sinks.port import Answer, Category, Failure, Question, Request, Response, Retry, Sink, Talk
 from sinks.retry import Backoff
 from sinks.webhook import Webhook
 from tests.sinks.build import notification
@@ -183,6 +183,27 @@ async def delivering(outbox: Outbox, sinks: dict[str, Sink], exchange: object) -
 def offer(outbox: Outbox, delivery: Delivery, *records: NotificationRecord) -> None:
     outbox.offer(records, time.time_ns() // 1_000_000)
     delivery.wake()
+
+
+async def test_all_that_is_said_in_an_attempt_has_one_deadline() -> None:
+    left: list[float] = []
+
+    async def slow(request: Question, timeout_s: float) -> Answer:
+        left.append(timeout_s)
+        await asyncio.sleep(0.1)
+        return Response(200, {}, b"", 0)
+
+    def talk() -> Talk:
+        for _ in range(2):
+            yield ask("http://127.0.0.1/")
+        last = yield ask("http://127.0.0.1/")
+        assert isinstance(last, Failure)
+        return Retry(last.category, last.detail)
+
+    outcome = await converse(talk(), slow, 0.15)
+    assert outcome == Retry(Category.TIMEOUT, "not all was said within 0.15 s")
+    assert len(left) == 2
+    assert left[0] > 0.1 > left[1], "the second has what the first left over"
 
 
 async def test_a_page_goes_out_at_once(exchange: HttpExchange, pager: PagerDutyFake) -> None:

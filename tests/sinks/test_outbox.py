@@ -6,9 +6,10 @@ import pytest
 from hypothesis import settings
 
 from schemas.records import NotificationRecord
+from sinks import limits
 from sinks.lane import Policy
 from sinks.outbox import Attempt, Known, Outbox
-from sinks.port import Category, Rejected
+from sinks.port import FIRST, Before, Category, Delivered, Rejected, Retry
 from tests.sinks.build import notification
 from tests.sinks.misbehaving import DOWN, LATER, NEVER, OK, T0, Misbehaving
 
@@ -293,3 +294,48 @@ def test_a_delivery_that_vanishes_is_unaccounted_for_and_one_that_falls_back_is_
     lane = box.lanes["pager"]
     lane.remove(next(iter(lane)))  # nobody settled it
     assert box.unaccounted == 1
+
+
+def test_what_a_destination_wants_to_be_reminded_of() -> None:
+    box = Outbox({"pager": Policy()})
+    box.offer([notification("n1"), notification("n2", action="acknowledge"), notification("n3", action="resolve")], T0)
+    (first,) = box.begin(T0)
+    assert first.before == FIRST
+    box.settle(first, Retry(Category.DEFERRED, "later", memo="half"), T0)
+    (again,) = box.begin(T0 + 60_000)
+    assert again.before == Before(2, unsure=False, delivery="half")
+    box.settle(again, Delivered("ok", "place", perhaps_twice=True), T0 + 60_000)
+    (second,) = box.begin(T0 + 60_000)
+    assert second.before == Before(1, incident="place")
+    box.settle(second, Retry(Category.BROKEN, "hung up", sure=True), T0 + 60_000)
+    (second,) = box.begin(T0 + 120_000)
+    assert not second.before.unsure
+    box.settle(second, Retry(Category.TIMEOUT, "late"), T0 + 120_000)
+    (second,) = box.begin(T0 + 180_000)
+    assert second.before.unsure
+    box.settle(second, Delivered("ok", "elsewhere"), T0 + 180_000)
+    (resolve,) = box.begin(T0 + 180_000)
+    assert resolve.before.incident == "elsewhere"
+    box.settle(resolve, Delivered("ok", "elsewhere"), T0 + 180_000)
+    assert box.memos == {}
+    assert box.counters["perhaps_twice"] == 1
+
+
+def test_memos_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TOLD_MAX", 2)
+    monkeypatch.setattr(limits, "MEMO_CHARS_MAX", 4)
+    box = Outbox({"pager": Policy()})
+    box.offer([notification(f"n{n}", f"i{n}") for n in range(3)], T0)
+    for attempt in box.begin(T0):
+        box.settle(attempt, Delivered("ok", "long memo"), T0)
+    assert box.memos == {"pager\0i1": "long", "pager\0i2": "long"}
+    assert box.counters["memos_forgotten"] == 1
+
+
+def test_what_is_deferred_holds_up_nothing_else() -> None:
+    box = Outbox({"pager": Policy(breaker_failures=1)})
+    box.offer([notification("n1", "a")], T0)
+    (first,) = box.begin(T0)
+    box.settle(first, Retry(Category.DEFERRED, "greylisted"), T0)
+    box.offer([notification("n2", "b")], T0)
+    assert [attempt.notification.notification_id for attempt in box.begin(T0)] == ["n2"]

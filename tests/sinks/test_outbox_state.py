@@ -44,6 +44,20 @@ def test_what_was_under_way_is_owed_again_and_what_was_delivered_is_not() -> Non
     assert {name for name, _ in found if name.startswith("n")} == {f"n{n}" for n in range(1, 6)}
 
 
+def test_memos_survive_and_what_is_owed_may_have_been_taken() -> None:
+    box = used()
+    first = box.lanes["pager"].find("n1")
+    assert first is not None
+    first.memo = "half"
+    box.memos["pager\0i9"] = "place"
+    again = Outbox(POLICIES)
+    restore(again, snapshot(box))
+    restored = again.lanes["pager"].find("n1")
+    assert restored is not None
+    assert (restored.memo, again.memos) == ("half", {"pager\0i9": "place"})
+    assert all(entry.unsure for entry in again.lanes["pager"])
+
+
 def test_a_snapshot_is_a_function_of_the_state() -> None:
     assert snapshot(used()) == snapshot(used())
 

@@ -1,37 +1,49 @@
-"""The contract of every sink: memory, webhook and PagerDuty against their far ends, with the same demands."""
+"""The contract of every destination, each against its far end, with the same demands."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import pytest
 
 from schemas.records import NotificationRecord
-from sinks.delivery import HttpExchange
+from sinks.delivery import HttpExchange, converse
+from sinks.email.mailbox import Mailbox
 from sinks.fakes.pagerduty import PagerDutyFake
-from sinks.fakes.receiver import Fault
+from sinks.fakes.receiver import Fault, Receiver
+from sinks.fakes.slack import SlackFake
+from sinks.fakes.smtp import MailFault, SmtpFake
 from sinks.fakes.webhook import WebhookFake
 from sinks.memory import Memory, MemoryReceiver
 from sinks.pagerduty import PagerDuty
 from sinks.port import (
+    AMBIGUOUS,
+    FIRST,
+    Before,
     Category,
     Delivered,
+    Destination,
     Exchange,
     Failure,
     Outcome,
     Rejected,
     Response,
     Retry,
-    Sink,
     Unsendable,
     said,
+    telling,
 )
+from sinks.slack.bot import SlackBot
+from sinks.slack.hook import SlackHook
+from sinks.slack.message import COLOURS
+from sinks.smtp import SmtpExchange
 from sinks.webhook import Webhook
 from tests.sinks.build import PAGE, notification, with_details
 
 KEY = "k" * 32
+ADA = "ada@example.com"
 
 
 class Far(Protocol):
@@ -39,11 +51,14 @@ class Far(Protocol):
 
     def fail(self, status: int, taking: bool = False, retry_after: int | None = None) -> None: ...
     def open(self) -> int: ...
+    @property
+    def says_when(self) -> bool: ...
 
 
 @dataclasses.dataclass
 class MemoryEnd:
     receiver: MemoryReceiver
+    says_when: ClassVar[bool] = True
 
     def fail(self, status: int, taking: bool = False, retry_after: int | None = None) -> None:
         headers = {"retry-after": str(retry_after)} if retry_after is not None else {}
@@ -59,8 +74,9 @@ class MemoryEnd:
 
 @dataclasses.dataclass
 class HttpEnd:
-    server: PagerDutyFake | WebhookFake
+    server: Receiver
     count: Callable[[], int]
+    says_when: ClassVar[bool] = True
 
     def fail(self, status: int, taking: bool = False, retry_after: int | None = None) -> None:
         headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
@@ -71,20 +87,50 @@ class HttpEnd:
 
 
 @dataclasses.dataclass
+class MailEnd:
+    """Mail servers have codes of their own for what went wrong, and no Retry-After."""
+
+    server: SmtpFake
+    says_when: ClassVar[bool] = False
+
+    def fail(self, status: int, taking: bool = False, retry_after: int | None = None) -> None:
+        replies = {0: "", 429: "421 4.7.0 too many", 302: "551 at <you@other>", 400: "554 no", 404: "550 no"}
+        self.server.fails(MailFault("data", replies.get(status, "451 4.3.0 in trouble"), taking))
+
+    def open(self) -> int:
+        threads = self.server.threads(ADA).values()
+        return sum(not thread[-1]["Subject"].startswith("[Resolved]") for thread in threads)
+
+
+@dataclasses.dataclass
 class Setup:
-    sink: Sink
+    """A destination, and what an outbox would remember of one incident."""
+
+    sink: Destination
     exchange: Exchange
     far: Far
+    before: Before = FIRST
 
     async def tell(self, record: NotificationRecord) -> Outcome:
-        return self.sink.outcome(await self.exchange(self.sink.request(record), 5.0))
+        outcome = await converse(telling(self.sink, record, self.before), self.exchange, 5.0)
+        if isinstance(outcome, Delivered):
+            self.before = Before(incident=outcome.memo)
+        elif isinstance(outcome, Retry):
+            self.before = Before(
+                self.before.attempt + 1, outcome.category in AMBIGUOUS, self.before.incident, outcome.memo
+            )
+        return outcome
 
 
-@pytest.fixture(params=["memory", "webhook", "pagerduty"])
+@pytest.fixture(params=["memory", "webhook", "pagerduty", "slack", "email"])
 async def setup(request: pytest.FixtureRequest) -> AsyncIterator[Setup]:
     if request.param == "memory":
         receiver = MemoryReceiver()
         yield Setup(Memory(), receiver, MemoryEnd(receiver))
+        return
+    if request.param == "email":
+        with SmtpFake(ADA) as mail:
+            yield Setup(Mailbox("127.0.0.1", mail.port, "none", "t@example.com", (ADA,)), SmtpExchange(), MailEnd(mail))
         return
     exchange = HttpExchange()
     if request.param == "webhook":
@@ -94,6 +140,14 @@ async def setup(request: pytest.FixtureRequest) -> AsyncIterator[Setup]:
                 return sum(status == "firing" for status in hook.groups.values())
 
             yield Setup(Webhook("team", hook.url), exchange, HttpEnd(hook, count))
+            await exchange.close()
+    elif request.param == "slack":
+        with SlackFake(KEY) as slack:
+
+            def count() -> int:
+                return sum(message.colour != COLOURS["resolve"] for message in slack.roots)
+
+            yield Setup(SlackBot("C0INCIDENTS", KEY, slack.url), exchange, HttpEnd(slack, count))
             await exchange.close()
     else:
         with PagerDutyFake() as pager:
@@ -135,7 +189,8 @@ async def test_a_limit_says_when(setup: Setup) -> None:
     setup.far.fail(429, retry_after=17)
     outcome = await setup.tell(notification())
     assert isinstance(outcome, Retry)
-    assert (outcome.category, outcome.after_ms) == (Category.RATE_LIMITED, 17_000)
+    when = 17_000 if setup.far.says_when else None
+    assert (outcome.category, outcome.after_ms) == (Category.RATE_LIMITED, when)
 
 
 async def test_hanging_up_is_worth_another_try(setup: Setup) -> None:
@@ -156,12 +211,13 @@ async def test_a_refusal_is_final(setup: Setup, status: int, category: Category)
 
 
 async def test_equal_notifications_give_equal_requests(setup: Setup) -> None:
-    assert setup.sink.request(PAGE) == setup.sink.request(dataclasses.replace(PAGE))
+    one, other = (telling(setup.sink, record, FIRST) for record in (PAGE, dataclasses.replace(PAGE)))
+    assert next(one) == next(other)
 
 
 async def test_an_unknown_action_is_not_sent(setup: Setup) -> None:
     with pytest.raises(Unsendable, match="shout"):
-        setup.sink.request(notification(action="shout"))
+        next(telling(setup.sink, notification(action="shout"), FIRST))
 
 
 async def test_any_text_can_be_told(setup: Setup) -> None:
@@ -180,6 +236,10 @@ async def test_any_text_can_be_told(setup: Setup) -> None:
 def test_a_request_does_not_show_its_secrets() -> None:
     shown = repr(PagerDuty(KEY).request(PAGE)) + repr(PagerDuty(KEY)) + repr(Webhook("a", "https://h/secret", "token"))
     shown += repr(Webhook("a", "https://h/secret", "token").request(PAGE))
+    for slack in (SlackBot("C0INCIDENTS", KEY), SlackHook("https://h/secret")):
+        shown += repr(slack) + repr(next(slack.tell(PAGE, FIRST)))
+    mailbox = Mailbox("h", 465, "tls", "t@example.com", ("secret@x",), "secret", "token")
+    shown += repr(mailbox) + repr(next(mailbox.tell(PAGE, FIRST)))
     assert KEY not in shown
     assert "secret" not in shown
     assert "token" not in shown

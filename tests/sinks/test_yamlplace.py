@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.yamlplace import Fields, Listed, Problem, Sheet, Text, did_you_mean, tree
+from schemas.problem import Problem, did_you_mean
+from sinks.yamlplace import Fields, Listed, Sheet, Text, tree
 
 
 def read(text: str) -> tuple[object, list[str]]:

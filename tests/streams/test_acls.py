@@ -21,7 +21,7 @@ def may(role: str, verb: str) -> set[str]:
 def test_who_may_write_what():
     assert may("emitter", WRITE) == may("gateway", WRITE) == {"telemetry", "logs"}
     assert may("worker", WRITE) == EVERY - {"telemetry", "commands", "logs"}
-    assert may("fleet", WRITE) == {"telemetry", "telemetry.dlq"}
+    assert may("fleet", WRITE) == {"telemetry", "logs", "telemetry.dlq"}
     assert may("analyst", WRITE) == set()
     assert may("operator", WRITE) == {"commands"}
 

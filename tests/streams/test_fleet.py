@@ -4,6 +4,7 @@ from fleet import mapping
 from fleet.adapter import Kind
 from fleet.identity import Naming
 from schemas import codec
+from schemas.logs import LOGS, read_logs
 from schemas.records import DeadLetter
 from streams import selfmetrics, topics
 from streams.fleet import FleetStep
@@ -11,6 +12,7 @@ from streams.records import Record, Records
 from tests.fleet import encoder
 from tests.fleet.reader import measurements
 
+FRAMED = 10  # bytes of the framing
 AT = 1_700_000_000_000
 TOPIC = "tesla_V"
 
@@ -41,6 +43,29 @@ def test_telemetry_goes_to_the_partition_of_its_vehicle_and_what_cannot_be_read_
     assert (found.source_topic, found.partition, found.offset, found.original) == (TOPIC, 9, 1, b"\xff")
     assert one.fence == 2
     assert not one.drain()
+
+
+def test_events_go_to_the_logs_of_their_service():
+    one = FleetStep("fleet-test", "tesla_errors", 0, Kind.ERRORS, mapping.read("service = 'cars'"), Naming(plain=True))
+    said = encoder.encoded(encoder.errors(AT, [("E", AT)], tags={"component": "camera"}))
+    one.apply(Records.of([Record(0, AT, said, b"VIN-1"), Record(1, AT, said, b"VIN-1")]))
+    telemetry, events = one.drain()
+    assert telemetry.topic == topics.TELEMETRY
+    assert (events.topic, events.key, events.partition) == (topics.LOGS, b"cars", None)
+    (record,) = read_logs(LOGS, events.value, FRAMED).records
+    assert (record.event, record.attributes) == ("vehicle.error", {"name": "E", "tag.component": "camera"})
+
+
+def test_arrival_says_what_is_newest_when_a_clock_was_ahead():
+    def said(at, version):
+        return encoder.encoded(encoder.payload(at, {"Version": ("string_value", version)}))
+
+    one = step()
+    one.apply(
+        Records.of([Record(0, AT, said(AT + 10**9, "a"), b"VIN-1"), Record(1, AT + 1, said(AT + 1, "b"), b"VIN-1")])
+    )
+    found = measurements([out.value for out in one.drain()])
+    assert [m.labels["version"] for m in found if m.metric == "vehicle.online"] == ["a", "b"]
 
 
 def test_what_is_at_or_below_the_fence_is_skipped_after_a_restore():

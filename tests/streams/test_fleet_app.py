@@ -20,7 +20,7 @@ FLEET = FleetSettings(namespace="cars")
 @pytest.fixture
 def broker(monkeypatch):
     """What a broker has, and what it was asked to make."""
-    known, made = {"telemetry": 2}, []
+    known, made = {"telemetry": 2, "logs": 2}, []
     monkeypatch.setattr(topics, "partitions_of", lambda *_: known)
     monkeypatch.setattr(topics, "ensure", lambda *given: made.append(given))
     return known, made
@@ -62,10 +62,15 @@ def test_what_only_a_person_can_mend_stops_the_start(broker, ended, there, said)
 
 
 def test_without_our_own_topics_nothing_starts(broker, ended):
-    broker[0].clear()
-    broker[0]["cars_V"] = 4
+    known, _ = broker
+    known.clear()
+    known |= {"cars_V": 4, "telemetry": 2}
     assert not prepared(ended)
+    assert "does not have logs" in ended[0][1]
     assert "tocsin topics create" in ended[0][1]
+    del known["telemetry"]
+    assert not prepared(ended)
+    assert "does not have telemetry and logs" in ended[1][1]
 
 
 def test_a_broker_that_is_away_is_worth_another_try(monkeypatch, ended):

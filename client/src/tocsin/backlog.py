@@ -21,6 +21,10 @@ if TYPE_CHECKING:
         promises: bool  # whether `commit` ever makes a promise
 
         @property
+        def loose(self) -> Batch | None:
+            """The oldest batch that memory alone has."""
+
+        @property
         def open(self) -> bool:
             """Whether new batches may be added."""
 
@@ -37,8 +41,11 @@ if TYPE_CHECKING:
         def next(self) -> Batch | None:
             """The next batch to be sent for the first time in this life, if one may be sent now."""
 
-        def done(self, batch: Batch) -> int:
-            """The batch has come to its end: how many measurements need no memory now."""
+        def done(self, batch: Batch, delivered: bool = True) -> int:
+            """The batch has come to its end, delivered or rejected: how many measurements need no memory now."""
+
+        def take_back(self, batch: Batch) -> bool:
+            """Its fate is not known. True if `next` will give it again, in its turn; else the pump keeps and sends it."""
 
         def reset(self, boot: str) -> None:
             """In a forked child: hold nothing; what the parent holds is the parent's."""
@@ -56,6 +63,12 @@ class Memory:
         self.most = most
         self.held = 0
         self._waiting: deque[Batch] = deque()
+        self._loose: dict[Batch, None] = {}  # in order
+
+    @property
+    def loose(self) -> Batch | None:
+        """The oldest of all."""
+        return next(iter(self._loose), None)
 
     @property
     def open(self) -> bool:
@@ -70,6 +83,7 @@ class Memory:
     def add(self, batches: list[Batch]) -> None:
         """Take new batches."""
         self._waiting.extend(batches)
+        self._loose.update(dict.fromkeys(batches))
         self.held += sum(batch.size for batch in batches)
 
     def commit(self) -> int:
@@ -80,14 +94,20 @@ class Memory:
         """In the order in which they were added."""
         return self._waiting.popleft() if self._waiting else None
 
-    def done(self, batch: Batch) -> int:
+    def done(self, batch: Batch, delivered: bool = True) -> int:
         """Its room is free."""
         self.held -= batch.size
+        del self._loose[batch]
         return batch.rows
+
+    def take_back(self, batch: Batch) -> bool:
+        """The pump has it."""
+        return False
 
     def reset(self, boot: str) -> None:
         """Empty."""
         self._waiting.clear()
+        self._loose.clear()
         self.held = 0
 
     def close(self) -> None:

@@ -124,14 +124,14 @@ class Client:
         self._pump = Pump(
             self._recorder, self._series.definitions, encoder, self._transport,
             self._spool or Memory(settled["buffer_bytes"]), settled["batch_size"], settled["buffer_bytes"],
-            settled["flush_interval"], self._report_losses, self._spool.pace.outage if self._spool else _nothing,
+            settled["flush_interval"], self._before_turn, self._spool.pace.outage if self._spool else _nothing,
         )  # fmt: skip
         self._logs = self._log_pipe()
         if settled["sigterm"]:
             lifecycle.on_sigterm()
-        lifecycle.join(
-            lifecycle.Member(self.close, self.commit, self._pump, self._start_afresh, settled["exit_deadline"])
-        )
+        pumps = (self._pump, self._logs.pump)
+        self._member = lifecycle.Member(self.close, self.commit, pumps, self._start_afresh, settled["exit_deadline"])
+        lifecycle.join(self._member)
 
     def counter(self, name: str, /, unit: str = "1", **labels: object) -> Counter:
         """The counter of that name, unit and labels. Raises InvalidName, InvalidLabel."""
@@ -218,11 +218,11 @@ class Client:
         done = self._pump.flush(max(0.0, deadline - monotonic()))
         self._given_up = 0 if done else len(self._recorder.rows) + self._recorder.held
         self._logs.close(max(0.0, deadline - monotonic()))
-        self._pump.backlog.close()
+        self._pump.close()
         close = getattr(self._transport, "close", None)
         if close is not None:
             close()
-        lifecycle.leave(self._pump)
+        lifecycle.leave(self._member)
         return self._given_up + self._logs.given_up == 0
 
     def __enter__(self) -> Self:
@@ -296,9 +296,14 @@ class Client:
                 self._recorder.tallies.append(tally)
         return number, tally
 
+    def _before_turn(self) -> None:
+        """What comes around with the flushes."""
+        self._logs.look()
+        self._recorder.arm()
+        self._report_losses()
+
     def _report_losses(self) -> None:
         """Of measurements, since the last turn."""
-        self._logs.look()
         self._tell(REFUSED, DROPPED, "{measurement}", self._recorder.refused, self._pump.rejected, self._spool)
 
     def _report_log_losses(self) -> None:
@@ -331,6 +336,7 @@ class Client:
         encoder = self._encoder()
         self._pump.reset(encoder)
         self._pump.backlog.reset(encoder.boot)
+        self._logs.start_afresh()
         after_fork = getattr(self._transport, "after_fork", None)
         if after_fork is not None:
             after_fork()

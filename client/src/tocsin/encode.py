@@ -50,7 +50,7 @@ def series(definition: names.Definition) -> bytes:
 class Batch:
     """One encoded batch without its send stamps, and how it fares. `here`: made in this run of the machine."""
 
-    __slots__ = ("here", "place", "rows", "sequence", "tail", "top", "tries")
+    __slots__ = ("begin", "here", "place", "rows", "sequence", "tail", "top", "tries")
 
     def __init__(self, sequence: int, rows: int, top: bytes, tail: bytes, here: bool = True) -> None:
         self.sequence = sequence
@@ -58,6 +58,7 @@ class Batch:
         self.top = top  # framing, and the fields before the send stamps
         self.tail = tail  # the fields behind them
         self.here = here
+        self.begin = 0  # measurements that were recorded before its first
         self.place: Any = None  # where a spool keeps it
         self.tries = 0
 

@@ -13,7 +13,8 @@ answer that does not have exactly one verdict for each batch.
 from __future__ import annotations
 
 from _queue import Empty, SimpleQueue
-from threading import Condition, Thread
+from contextlib import suppress
+from threading import Condition, Lock, Thread
 from time import monotonic
 
 from tocsin import limits
@@ -74,6 +75,7 @@ class GatewayTransport:
         """Nothing is on its way, and the parent's connection is the parent's."""
         self._queue: SimpleQueue[Item | None] = SimpleQueue()
         self._changed = Condition()
+        self._here = Lock()  # held by a turn in a thread of the caller's
         self._open = 0  # records that were taken, and have no result yet
         self._open_bytes = 0
         self._not_before = 0.0
@@ -105,21 +107,20 @@ class GatewayTransport:
                 raise Full("much is on its way")
             self._open += 1
             self._open_bytes += len(value)
-        self._queue.put((value, on_result))
-        if self._thread is None and not self._started():
-            self._turn(self._queue.get())
+            self._queue.put((value, on_result))
+            alone = self._thread is None and not self._begin()
+        if alone:
+            with self._here, suppress(Empty):  # another's turn may have taken it along
+                self._turn(self._queue.get_nowait())
 
-    def _started(self) -> bool:
-        """One thread, whoever sends first, telemetry or logs. At the interpreter's end none can start: False."""
-        with self._changed:
-            if self._thread is None:
-                thread = Thread(target=self._run, name="tocsin-gateway", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:
-                    return False
-                self._thread = thread
-            return True
+    def _begin(self) -> bool:
+        """Start the thread, under the lock: telemetry and logs come from a thread each. False while the interpreter ends."""
+        self._thread = Thread(target=self._run, name="tocsin-gateway", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._thread = None
+        return self._thread is not None
 
     def for_logs(self) -> GatewayTransport:
         """Itself: one door takes both, and knows them by their schema."""

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
         """The recording call of one kind of instrument."""
 
         def __call__(self, value: float, time_ms: int | None = None, trace_id: bytes | str | None = None) -> None:
-            """Record one value. `trace_id`: 16 bytes or 32 hex digits, kept as an exemplar."""
+            """Record one value. `trace_id`: 16 bytes or 32 hex digits, kept as an exemplar.
+
+            The highest value between two turns takes the current trace when none is given.
+            """
 
     class Observe(Protocol):
         """The recording call of one kind of instrument."""
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
         ) -> None:
             """Record whether it was good, with a value. `trace_id`: 16 bytes or 32 hex digits, kept as an exemplar.
 
-            One that was bad takes the current trace when none is given.
+            When none is given, one that was bad takes the current trace, and so does the highest value between two turns.
             """
 
 
@@ -84,6 +87,7 @@ def setting(recorder: Recorder, series: int) -> Set:
 def recording(recorder: Recorder, series: int) -> Record:
     """For a histogram."""
     rows, append, anchor, slow = recorder.rows, recorder.rows.append, recorder.anchor, recorder.put
+    peak = recorder.peak(series)
 
     def record(value: float, time_ms: int | None = None, trace_id: bytes | str | None = None) -> None:
         if (
@@ -91,11 +95,11 @@ def recording(recorder: Recorder, series: int) -> Record:
             and trace_id is None
             and type(value) is float
             and len(rows) < recorder.soon
-            and -_BOUND < value < _BOUND
+            and -_BOUND < value < peak.high
         ):
             append((series, (monotonic_ns() + anchor.offset) // 1_000_000, value, NO_OUTCOME, b""))
         else:
-            slow(series, value, NO_OUTCOME, time_ms, trace_id)
+            slow(series, value, NO_OUTCOME, time_ms, peak.trace(value) if trace_id is None else trace_id)
 
     return record
 
@@ -103,6 +107,7 @@ def recording(recorder: Recorder, series: int) -> Record:
 def observing(recorder: Recorder, series: int) -> Observe:
     """For an outcome."""
     rows, append, anchor, slow = recorder.rows, recorder.rows.append, recorder.anchor, recorder.put
+    peak = recorder.peak(series)
 
     def observe(
         good: bool, value: float = 0.0, trace_id: bytes | str | None = None, time_ms: int | None = None
@@ -113,7 +118,7 @@ def observing(recorder: Recorder, series: int) -> Observe:
             and trace_id is None
             and type(value) is float
             and len(rows) < recorder.soon
-            and -_BOUND < value < _BOUND
+            and -_BOUND < value < peak.high
         ):
             append((series, (monotonic_ns() + anchor.offset) // 1_000_000, value, GOOD, b""))
             return
@@ -122,8 +127,8 @@ def observing(recorder: Recorder, series: int) -> Observe:
         except Exception:  # noqa: BLE001 - whatever its own truth raises: the host must not notice
             recorder.refuse("type")
             return
-        if outcome == BAD and trace_id is None:
-            trace_id = trace.current()
+        if trace_id is None:
+            trace_id = trace.current() if outcome == BAD else peak.trace(value)
         slow(series, value, outcome, time_ms, trace_id)
 
     return observe

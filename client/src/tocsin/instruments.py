@@ -75,7 +75,8 @@ class Gauge(Instrument):
 class Histogram(Instrument):
     """A distribution of values.
 
-    `record(value, time_ms=None, trace_id=None)`. `trace_id`: 16 bytes or 32 hex digits, kept as an exemplar.
+    `record(value, time_ms=None, trace_id=None)`. `trace_id`: 16 bytes or 32 hex digits, kept as an exemplar;
+    the highest value between two flushes takes the current trace by itself.
     """
 
     __slots__ = ("record",)
@@ -94,7 +95,7 @@ class Outcome(Instrument):
     """Something that went well or did not, with a value: the natural input of an SLO.
 
     `observe(good, value=0.0, trace_id=None, time_ms=None)`. `trace_id`: 16 bytes or 32 hex digits, kept as an exemplar;
-    what was bad takes the current trace by itself.
+    what was bad takes the current trace by itself, and so does the highest value between two flushes.
     """
 
     __slots__ = ("observe",)

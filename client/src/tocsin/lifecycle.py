@@ -11,7 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 from tocsin import limits
@@ -25,27 +25,30 @@ if TYPE_CHECKING:
 
 
 class Member:
-    """One open client, as exit and fork see it. `close` and `commit` take a deadline in seconds, `deadline` is its own."""
+    """One open client, as exit and fork see it. `close` and `commit` take a deadline in seconds, `deadline` is its own.
 
-    __slots__ = ("close", "commit", "deadline", "pump", "start_afresh")
+    `pumps`: held still over a fork.
+    """
+
+    __slots__ = ("close", "commit", "deadline", "pumps", "start_afresh")
 
     def __init__(
         self,
         close: Callable[[float], bool],
         commit: Callable[[float], bool],
-        pump: Pump,
+        pumps: Sequence[Pump],
         start_afresh: Callable[[], None],
         deadline: float,
     ) -> None:
         self.close = close
         self.commit = commit
-        self.pump = pump
+        self.pumps = pumps
         self.start_afresh = start_afresh
         self.deadline = deadline
 
 
 _members: list[Member] = []
-_held: list[Member] = []  # members that the fork under way holds still
+_held: list[Pump] = []  # those that the fork under way holds still
 _watched: set[object] = set()  # modules and signals that were told of us
 _finalizers: list[Any] = []  # ours among those of multiprocessing, in this process
 
@@ -56,9 +59,9 @@ def join(member: Member) -> None:
     _watch_multiprocessing()
 
 
-def leave(pump: Pump) -> None:
-    """The client of that pump is closed."""
-    _members[:] = [member for member in _members if member.pump is not pump]
+def leave(member: Member) -> None:
+    """That client is closed."""
+    _members[:] = [other for other in _members if other is not member]
 
 
 def _at_exit() -> None:
@@ -69,23 +72,35 @@ def _at_exit() -> None:
         _within(min(member.deadline, max(0.0, end - monotonic())), member.close)
 
 
-def _within(deadline: float, work: Callable[[float], bool]) -> None:
-    """A fault, such as of a destination of the host's own, keeps neither the next client from it nor the host from its end."""
+def _within(deadline: float, work: Callable[[float], bool]) -> bool:
+    """Its answer. A fault, such as of a destination of the host's own, keeps no other client from it, nor the host from its end."""
     try:
-        work(deadline)
+        return work(deadline)
     except Exception:  # noqa: BLE001 - see above; what it was is told by the stats, while anybody is there to ask
-        return
+        return False
+
+
+def _commit() -> None:
+    """Commit all, together within the signal's deadline.
+
+    First a turn of each, in which a spool takes what there is: none waits for another's destination to say something.
+    """
+    end = monotonic() + limits.SIGNAL_DEADLINE
+    for member in [member for member in _members.copy() if not _within(0.0, member.commit)]:
+        if (left := end - monotonic()) > 0:
+            _within(left, member.commit)
 
 
 def _before_fork() -> None:
     """Wait, not for ever, until no batch is half encoded, so that the child's copy of memory is whole."""
     _watch_multiprocessing()
-    _held.extend(member for member in _members if member.pump.lock.acquire(timeout=limits.FORK_WAIT))
+    pumps = [pump for member in _members for pump in member.pumps]
+    _held.extend(pump for pump in pumps if pump.lock.acquire(timeout=limits.FORK_WAIT))
 
 
 def _after_fork_parent() -> None:
     while _held:
-        _held.pop().pump.lock.release()
+        _held.pop().release()
 
 
 def _after_fork_child() -> None:
@@ -131,8 +146,7 @@ def on_sigterm() -> None:
 
     def ended(number: int, frame: FrameType | None) -> None:
         if callable(before):
-            for member in _members.copy():
-                _within(limits.SIGNAL_DEADLINE, member.commit)
+            _commit()
             before(number, frame)
         else:
             _at_exit()

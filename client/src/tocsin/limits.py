@@ -44,7 +44,7 @@ SPOOL_BYTES = 256 * 1_048_576  # on the disk, what earlier runs left included
 SPOOL_LOGS_BYTES = 64 * 1_048_576  # on the disk beside it, log records
 SPOOL_BYTES_MIN = 16 * 1_048_576
 SPOOL_AGE = 7 * 86_400.0  # seconds; older batches are dropped
-CLOCK_WAS_SET_MS = 1_577_836_800_000  # 2020: a wall clock before it was never set, and says nothing about age
+CLOCK_WAS_SET_MS = 1_577_836_800_000  # 2020: a wall clock before it was never set, whatever confirms it
 
 # Bounds of a request to a gateway.
 REQUEST_BYTES = 1_048_576  # framed batches, before compression; one more may go beyond it
@@ -60,7 +60,7 @@ ADOPT_EVERY = 30.0  # between two looks for what processes that are no more left
 DISK_RETRY = 0.5
 FLUSH_INTERVAL = 0.5
 EXIT_DEADLINE = 2.0  # for all clients of the process together
-SIGNAL_DEADLINE = 1.0  # to keep what is recorded, before the host goes its own way to its end
+SIGNAL_DEADLINE = 1.0  # for all clients to keep what is recorded, before the host goes its own way to its end
 RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
 TURN = 0.25  # how long `flush` waits, whatever its own timeout, for a turn of the background thread to end

@@ -19,14 +19,15 @@ NEW = "new-"  # a folder under this name is not ready, and nobody adopts it
 
 
 class Life:
-    """A folder that this process owns. `lock`: descriptor of its locked file."""
+    """A folder that this process owns. `lock`: descriptor of its locked file. `lasts`: whether its name survives a crash."""
 
-    __slots__ = ("lock", "own", "path")
+    __slots__ = ("lasts", "lock", "own", "path")
 
     def __init__(self, path: str, lock: int, own: bool) -> None:
         self.path = path
         self.lock = lock
         self.own = own
+        self.lasts = not own
 
     def file(self, name: str) -> str:
         """The path of a file in it."""
@@ -36,6 +37,12 @@ class Life:
         """Its files with that ending, in order."""
         return sorted(name for name in os.listdir(self.path) if name.endswith(ending))
 
+    def stands(self) -> bool:
+        """Whether its locked file has its name still; without it nobody would ever find what is in the folder."""
+        with contextlib.suppress(OSError):
+            return os.path.samestat(os.stat(self.file(LOCK)), os.fstat(self.lock))
+        return False
+
     def leave(self) -> None:
         """Own it no longer. In a forked child this leaves the parent's lock alone."""
         with contextlib.suppress(OSError):
@@ -44,8 +51,10 @@ class Life:
     def remove(self, disk: Disk) -> None:
         """Remove it, if nothing is left in it, and own it no longer."""
         with contextlib.suppress(OSError):
-            if os.listdir(self.path) == [LOCK]:
+            names = os.listdir(self.path)
+            if names == [LOCK]:
                 disk.unlink(self.file(LOCK))
+            if names in ([LOCK], []):
                 disk.remove_folder(self.path)
         self.leave()
 
@@ -85,30 +94,35 @@ class Lives:
             raise InvalidOption(f"spool={root!r}; a folder that may be written to is expected: {error}") from error
 
     def make(self, boot: str) -> Life:
-        """A new folder. It is locked before it has the name by which others find it. Raises OSError.
+        """A new folder. It is locked before it has the name by which others find it. Raises OSError, and may be asked again.
 
-        What a try that failed left is taken up by the next one, which must find no lock of ours: none is kept then.
+        Nothing in it is safe before `keep`.
         """
-        disk = self.disk
-        started, path = (os.path.join(self.root, before + boot) for before in (NEW + self.prefix, self.prefix))
-        named = os.path.isdir(path)
-        if not named:
-            with contextlib.suppress(FileExistsError):
-                disk.make_folder(started)
-            with contextlib.suppress(FileExistsError):
-                os.close(disk.create(os.path.join(started, LOCK)))
-        place = path if named else started
-        lock = _lock(os.path.join(place, LOCK))
+        disk, name, more = self.disk, boot, 0
+        os.makedirs(self.root, 0o700, exist_ok=True)
+        while os.path.lexists(os.path.join(self.root, self.prefix + name)):
+            more += 1
+            name = f"{boot}-{more}"
+        started, path = (os.path.join(self.root, before + name) for before in (NEW + self.prefix, self.prefix))
+        with contextlib.suppress(FileExistsError):  # of a try that the disk did not let us finish
+            disk.make_folder(started)
+        with contextlib.suppress(FileExistsError):
+            os.close(disk.create(os.path.join(started, LOCK)))
+        lock = _lock(os.path.join(started, LOCK))
         if lock is None:
-            raise OSError(f"{place} is locked by another process")
+            raise OSError(f"{started} is locked by another process")
         try:
-            if not named:
-                disk.rename(started, path)
-            disk.sync_folder(self.root)
+            disk.rename(started, path)
         except OSError:
-            os.close(lock)
+            os.close(lock)  # so that the next try can have it
             raise
         return Life(path, lock, own=True)
+
+    def keep(self, life: Life) -> None:
+        """Its name outlasts a crash when this returns. Raises OSError, and may be asked again."""
+        if not life.lasts:
+            self.disk.sync_folder(self.root)
+            life.lasts = True
 
     def adopt(self, owned: set[str]) -> list[Life]:
         """The folders, oldest first, whose owners are gone; they are ours from now on. `owned`: paths to leave out."""

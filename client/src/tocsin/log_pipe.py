@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from time import monotonic
 
-from tocsin import lifecycle, limits, log_record, names, trace
+from tocsin import limits, log_record, names, trace
 from tocsin.backlog import Memory
 from tocsin.buffer import Buffer
 from tocsin.errors import InvalidName
@@ -88,9 +88,6 @@ class LogPipe:
             self.buffer, [], self._encoder(boot), transport, spool or Memory(limits.LOG_HELD_BYTES), limits.LOG_BATCH_RECORDS, limits.LOG_HELD_BYTES,
             settled["flush_interval"], report, spool.pace.outage if spool else _nothing,
         )  # fmt: skip
-        lifecycle.join(
-            lifecycle.Member(self.close, self.commit, self.pump, self._start_afresh, settled["exit_deadline"])
-        )
 
     def _encoder(self, boot: str) -> LogEncoder:
         return LogEncoder(self._source, self._service, boot, self._resource)
@@ -165,11 +162,10 @@ class LogPipe:
             self.pump.stop(timeout)
             done = self.pump.flush(max(0.0, end - monotonic()))
             self.given_up = 0 if done else len(self.buffer.rows) + self.buffer.held
-        self.pump.backlog.close()
-        lifecycle.leave(self.pump)
+        self.pump.close()
         return self.given_up == 0
 
-    def _start_afresh(self) -> None:
+    def start_afresh(self) -> None:
         """In a forked child."""
         self.buffer.reset()
         encoder = self._encoder(os.urandom(8).hex())

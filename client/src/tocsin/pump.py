@@ -79,7 +79,7 @@ class Pump:
         self.rejected: dict[str, int] = {}
         self.trouble = ""  # why nothing gets through, while nothing does
         self.thread: Thread | None = None
-        self.stopping = False
+        self.stopping = self.closing = False
 
     def start(self) -> None:
         """Start the thread, and give the recorder its room. At interpreter exit threads cannot start: then without."""
@@ -99,29 +99,46 @@ class Pump:
                 self.recorder.wakeups.get(timeout=self.interval)
             except Empty:
                 pass
-            with self.lock:
+            self.lock.acquire()
+            try:
                 self.cycle(tallies=True)
+            finally:
+                self.release()
 
-    def cycle(self, tallies: bool = False) -> None:
-        """One turn, under the lock. A fault in it, ours or the destination's, is told; the next turn is tried all the same."""
+    def cycle(self, tallies: bool = False) -> bool:
+        """One turn, under the lock: results, then what must be sent again, then what is new. Never raises.
+
+        `tallies`: the counters' sums too, unless they would have to wait: then they may as well grow. True if none was left.
+        """
         try:
-            self._turn(tallies)
-        except Exception as error:  # noqa: BLE001 - the thread must not end, and the host that asks for a turn not notice
-            self.trouble = f"{type(error).__name__}: {error}"
+            return self._turn(tallies)
+        except Exception as error:  # noqa: BLE001 - a fault of ours or of a transport must end neither thread nor host
+            self._fault(error)
+            return False
 
-    def _turn(self, tallies: bool) -> None:
-        """Results, then what must be sent again, then what is new."""
+    def _fault(self, error: Exception) -> None:
+        self.trouble = f"{type(error).__name__}: {error}"
+        self._back_off()
+
+    def _turn(self, tallies: bool) -> bool:
         self._collect()
         stepped = self.recorder.anchor.stepped()
         self._send()
-        if tallies and (self.backlog.promises or not self.again):
+        closed = False
+        if tallies:
             self.before_cycle()
-            self.recorder.close_tallies()
+            closed = (self._takes or self.recorder.closed) and self.recorder.close_tallies()
         self.store()
         if stepped and not self.recorder.rows:
             self.recorder.anchor.settle()  # a batch never holds times of two clocks
         self.transport.flush(0)
         self._collect()
+        return closed
+
+    @property
+    def _takes(self) -> bool:
+        """Whether what is encoded now has a place to wait."""
+        return self.backlog.open and (self.backlog.promises or not self.again)
 
     def store(self) -> None:
         """Encode what is recorded by now, give it to the backlog, and send what may be sent, until nothing moves.
@@ -141,7 +158,7 @@ class Pump:
     def _encode(self, upto: int) -> bool:
         """Fill the backlog's group. True if anything was taken."""
         moved = False
-        while self.recorder.recorded < upto and self.backlog.open and (self.backlog.promises or not self.again):
+        while self.recorder.recorded < upto and self._takes:
             rows = self.recorder.take(self.batch_size)
             if not rows:
                 break
@@ -153,12 +170,16 @@ class Pump:
                 self._reject(len(rows), f"unencodable: {type(error).__name__}")
             else:
                 self.batches += len(batches)
+                begin = self.recorder.recorded - len(rows)
+                for batch in batches:
+                    batch.begin = begin
+                    begin += batch.rows
                 self.backlog.add(batches)
         return moved
 
     def _send(self) -> None:
         """Offer batches, those to be sent again first; stop at the first that is not taken."""
-        while monotonic() >= self.not_before and self.sent_bytes < self.window:
+        while monotonic() >= self.not_before and self.sent_bytes < self.window and not self.closing:
             if self.again:
                 batch = self.again.pop(0)
             else:
@@ -182,10 +203,18 @@ class Pump:
             self.trouble = f"Full: {error}"
             batch.tries -= 1
             self.sent_bytes -= self.sent.pop(batch)
-            self.again.insert(0, batch)
+            self._keep(batch)
             self._back_off()
         except Exception as error:  # noqa: BLE001 - whatever it is, its result is unknown: the batch is kept
             self.results.put((batch, error))
+
+    def _keep(self, batch: Batch) -> None:
+        """It is to be sent once more."""
+        if self.backlog.take_back(batch):
+            del self.order[batch]
+        else:
+            self.again.append(batch)
+            self.again.sort(key=self.order.__getitem__)
 
     def _report_to(self, batch: Batch) -> OnResult:
         results = self.results
@@ -200,7 +229,7 @@ class Pump:
             self.sent_bytes -= self.sent.pop(batch)
             if error is None or isinstance(error, Rejected):
                 del self.order[batch]
-                self.recorder.settle(self.backlog.done(batch))
+                self.recorder.settle(self.backlog.done(batch, delivered=error is None))
                 if error is None:
                     self.delivered += batch.rows
                     self.delay = 0.0
@@ -209,8 +238,7 @@ class Pump:
                     self._reject(batch.rows, str(error) or "rejected")
             else:
                 self.trouble = f"{type(error).__name__}: {error}"
-                self.again.append(batch)
-                self.again.sort(key=self.order.__getitem__)
+                self._keep(batch)
                 self.on_outage()
                 self._back_off()
 
@@ -231,16 +259,15 @@ class Pump:
     def flush(self, timeout: float) -> bool:
         """Send everything and wait for the results, up to so many seconds. True if nothing is left."""
         deadline = monotonic() + timeout
-        first = True
+        summed = False  # whether the counters' sums of now are on their way
         while True:
             if not self.lock.acquire(timeout=max(limits.TURN, deadline - monotonic())):
                 return False
             try:
-                self.cycle(tallies=first)
-                left = self.left
+                summed = self.cycle(tallies=not summed) or summed
+                left = self.left or not summed
             finally:
-                self.lock.release()
-            first = False
+                self.release()
             remaining = deadline - monotonic()
             if not left or remaining <= 0:
                 return not left
@@ -249,11 +276,11 @@ class Pump:
                 sleep(0.001 if self.sent else pause)
 
     def _waited(self, pause: float) -> int:
-        """How many results are missing after so many seconds. Another's fault is told, and nothing is known then."""
+        """How many results are missing after so many seconds at most; 0 also when the transport cannot say."""
         try:
             return self.transport.flush(pause)
         except Exception as error:  # noqa: BLE001 - as in cycle
-            self.trouble = f"{type(error).__name__}: {error}"
+            self._fault(error)
             return 0
 
     def commit(self, timeout: float) -> bool:
@@ -264,16 +291,17 @@ class Pump:
             if not self.lock.acquire(timeout=max(limits.TURN, deadline - monotonic())):
                 return False
             try:
-                if wanted is None:
-                    self.recorder.close_tallies()
+                if wanted is None and self.recorder.close_tallies():
                     wanted = self.recorder.recorded + len(self.recorder.rows)
                 self.cycle()
-                promised = self.recorder.recorded - self.recorder.held  # in the order in which it was recorded
+                loose = self.backlog.loose
+                promised = loose.begin if loose is not None else self.recorder.recorded
             finally:
-                self.lock.release()
+                self.release()
             remaining = deadline - monotonic()
-            if promised >= wanted or remaining <= 0:
-                return promised >= wanted
+            done = wanted is not None and promised >= wanted
+            if done or remaining <= 0:
+                return done
             sleep(min(remaining, 0.01))
 
     def stop(self, timeout: float) -> None:
@@ -282,3 +310,21 @@ class Pump:
         self.recorder.wakeups.put(None)
         if self.thread is not None:
             self.thread.join(timeout=timeout)
+
+    def close(self) -> None:
+        """Let go of the backlog: now, or at the end of a turn that is under way, which may be about to write to its files."""
+        self.closing = True
+        self._let_go()
+
+    def release(self) -> None:
+        """End a turn."""
+        self.lock.release()
+        if self.closing:  # set during the turn, by whom the lock turned away
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self.lock.acquire(blocking=False):
+            try:
+                self.backlog.close()
+            finally:
+                self.lock.release()

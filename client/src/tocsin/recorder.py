@@ -8,9 +8,9 @@ newest one: what was accepted stays in order), and counts each refusal by reason
 
 from __future__ import annotations
 
-from math import isnan
+from math import isnan, nextafter
 
-from tocsin import limits
+from tocsin import limits, trace
 from tocsin.buffer import Buffer
 
 #: series number, time_ms, value, outcome (0 bad, 1 good, 2 none), trace id or b""
@@ -39,15 +39,39 @@ class Tally:
         self.pending = 0.0
 
 
-class Recorder(Buffer):
-    """Rows of measurements, and the counters' sums."""
+class Peak:
+    """The highest value of one series between two turns takes the current trace: the one that a page asks for.
 
-    __slots__ = ("tallies",)
+    What is below `high` need not look for a trace. Where the host has none, that is all, and the question costs nothing:
+    the recording call compares with `high` in place of the bound.
+    """
+
+    __slots__ = ("high",)
+
+    def __init__(self) -> None:
+        self.high = _BOUND
+
+    def trace(self, value: float) -> bytes | None:
+        """The current trace, if the value is the highest so far. Never raises."""
+        try:
+            if not self.high <= value < _BOUND:
+                return None
+            self.high = nextafter(value, _BOUND)
+        except Exception:  # noqa: BLE001 - a wrong type, as in put, which counts it
+            return None
+        return trace.current()
+
+
+class Recorder(Buffer):
+    """Rows of measurements, the counters' sums, and who takes the current trace."""
+
+    __slots__ = ("peaks", "tallies")
     rows: list[Row]
 
     def reset(self) -> None:
         """As after construction; also in a forked child."""
         super().reset()
+        self.peaks: dict[int, Peak] = getattr(self, "peaks", {})
         self.tallies: list[Tally] = getattr(self, "tallies", [])
         for tally in self.tallies:
             tally.amounts.clear()
@@ -69,8 +93,8 @@ class Recorder(Buffer):
             waiting = len(self.rows)
             if waiting >= self.room and not self.make_room():
                 return
-            trace = b"" if trace_id is None else self.trace(trace_id)
-            self.rows.append((series, time_ms, float(value), outcome, trace))
+            raw = b"" if trace_id is None else self.exemplar(trace_id)
+            self.rows.append((series, time_ms, float(value), outcome, raw))
             if waiting >= self.soon:
                 self.soon = min(self.room, waiting + self.wake_at)
                 self.wakeups.put(None)
@@ -112,7 +136,18 @@ class Recorder(Buffer):
             tally.pending = amount
         self.put(tally.series, total - amount, NO_OUTCOME, None, None)
 
-    def trace(self, trace_id: bytes | str) -> bytes:
+    def peak(self, series: int) -> Peak:
+        """One a series, however often it was bound."""
+        with self.lock:
+            return self.peaks.setdefault(series, Peak())
+
+    def arm(self) -> None:
+        """From now on the highest value of each series takes the current trace, where the host may have one."""
+        if trace.possible():
+            for peak in list(self.peaks.values()):
+                peak.high = -_BOUND
+
+    def exemplar(self, trace_id: bytes | str) -> bytes:
         """16 bytes of trace id from bytes or hex; an unusable one is counted and left out, its measurement stays."""
         try:
             raw = bytes.fromhex(trace_id) if isinstance(trace_id, str) else bytes(trace_id)
@@ -124,12 +159,19 @@ class Recorder(Buffer):
             self.refuse("trace")
         return b""
 
-    def close_tallies(self) -> None:
-        """Turn the counters' pending sums into rows, timed now."""
+    def close_tallies(self) -> bool:
+        """Turn the counters' pending sums into rows, timed now, while there is room. Whether none is left open.
+
+        A sum without room goes on growing, which costs nothing. After the end none does, and each gets its row.
+        """
         time_ms = self.anchor.wall_ms()
         for tally in list(self.tallies):
             self.fold(tally)
-            if tally.pending:
-                with self.lock:
-                    amount, tally.pending = tally.pending, 0.0
-                self.rows.append((tally.series, time_ms, amount, NO_OUTCOME, b""))
+            if not tally.pending:
+                continue
+            if len(self.rows) + self.held >= self.capacity and not self.closed:
+                return False
+            with self.lock:
+                amount, tally.pending = tally.pending, 0.0
+            self.rows.append((tally.series, time_ms, amount, NO_OUTCOME, b""))
+        return True

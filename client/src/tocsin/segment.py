@@ -5,8 +5,9 @@ file of marks, one for each batch that has come to its end. Why: a crash tears t
 record that is whole must be found behind one that is not. It refuses to repair: what does not match its checksum is
 skipped and counted.
 
-    record = magic | body size | measurements | size of the batch's top part | sequence | created, ms since epoch
-           | created, forward clock, ms | id of the machine's run | crc of the body | crc of the head | body
+    record = magic | body size | measurements | size of the batch's top part | sequence
+           | created, ms since epoch (0: by a clock that nobody had confirmed) | created, forward clock, ms
+           | id of the machine's run | crc of the body | crc of the head | body
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _MARK = Struct("<QI")
 HEAD_BYTES = _HEAD.size + _CRC.size
 MARK_BYTES = _MARK.size
 UNKNOWN_MACHINE = bytes(16)
+UNKNOWN_TIME = 0
 
 
 class Entry:

@@ -13,9 +13,11 @@ import os
 from collections.abc import Callable, Mapping
 from time import monotonic
 
-from tocsin import clock, limits, segment
+from tocsin import limits, segment
+from tocsin.age import Age
 from tocsin.disk import Disk
 from tocsin.encode import Batch
+from tocsin.group import Group
 from tocsin.lives import Life, Lives
 from tocsin.pace import Pace
 from tocsin.part import MARKS, SEGMENT, SHORT, Part
@@ -52,7 +54,7 @@ class Spool:
         self.lives, self.disk = lives, lives.disk
         self.most, self.age, self.full, self.order, self.pace = most, age, full, order, pace
         self._now = now
-        self._machine = segment.machine_id(clock.machine_boot())
+        self._ages = Age()
         self.parts: list[Part] = []  # oldest first; the one that is written last
         self._lives: list[Life] = []
         self._writing = -1
@@ -72,8 +74,7 @@ class Spool:
         self._active: Part | None = None
         self._folder_synced = False
         self._number = 0
-        self._pending: list[Batch] = []
-        self._pending_bytes = 0
+        self._group = Group()
         self._promised = 0  # measurements on the disk, not yet told
         self._retry_at = self._look_at = 0.0
         self.dropped: dict[str, int] = {}  # measurements, by reason
@@ -81,17 +82,23 @@ class Spool:
         self.recovered = 0  # measurements that earlier lives left, as far as they were read
         self.syncs = 0
         self.trouble = ""  # what the disk said last
-        self._short = False  # that what was said is that nothing more can be opened
+        self._failing = False  # whether it did not take what it was given last
+        self._short = False  # whether nothing more could be opened
         self._closed = False
 
     # -- the pump's side
 
     @property
     def open(self) -> bool:
-        """Whether new batches may be added to the group, and there is room for it."""
-        if self._closed or self._pending_bytes >= limits.GROUP_BYTES:
+        """Whether new batches may be added to the group, and there is room for it. Not behind one that the disk refused."""
+        if self._closed or self._group.size >= limits.GROUP_BYTES or (self._failing and self._group.waiting):
             return False
         return self.full == DROP_OLDEST or self.held_bytes + limits.RECORD_BYTES <= self.most
+
+    @property
+    def loose(self) -> Batch | None:
+        """The oldest that is not on the disk, and not acknowledged."""
+        return self._group.oldest
 
     @property
     def held_bytes(self) -> int:
@@ -106,22 +113,21 @@ class Spool:
     @property
     def left(self) -> bool:
         """Whether anything is still to be sent, or to be written."""
-        return not self._closed and (bool(self._pending) or any(part.unsent for part in self.parts))
+        return not self._closed and (bool(self._group.waiting) or any(part.unsent for part in self.parts))
 
     def add(self, batches: list[Batch]) -> None:
         """Take new batches; nothing is promised before `commit`."""
-        self._pending += batches
-        self._pending_bytes += sum(batch.size for batch in batches)
+        self._group.add(batches)
 
     def commit(self) -> int:
         """Write what was added and sync once: measurements that are held from now on. 0 while the disk does not let us."""
-        if not self._pending or self._now() < self._retry_at:
+        if not self._group.waiting or self._now() < self._retry_at:
             return 0
         try:
-            self._write(self._pending.copy())
-            self.trouble = ""
+            self._write(self._group.waiting.copy())
+            self.trouble, self._failing = "", False
         except OSError as error:
-            self.trouble = str(error)
+            self.trouble, self._failing = str(error), True
             self._retry_at = self._now() + limits.DISK_RETRY
             self._abandon()
         if self.full == DROP_OLDEST:
@@ -130,9 +136,14 @@ class Spool:
         return promised
 
     def next(self) -> Batch | None:
-        """The next batch, of the oldest or newest segment; None when there is none, or not yet."""
+        """The next batch, of the oldest or newest segment; None when there is none, or not yet.
+
+        While the disk fails, first what it did not take: nothing else keeps it. Its promise is its acknowledgement.
+        """
         if self._closed:
             return None
+        if self._failing and self._group.waiting:
+            return self._group.send()
         self._adopt()
         ordered = list(self.parts) if self.order == OLDEST else self.parts[::-1]
         for part in ordered:
@@ -142,17 +153,18 @@ class Spool:
                         return None
                     continue
                 entry = part.entries[part.position]
-                if self._seconds_old(entry) > self.age:
+                age = self._ages.seconds(entry, part.life.own)
+                if age is not None and age > self.age:
                     part.take()
                     self._drop(part, entry, AGED)
                     continue
-                old = self._seconds_old(entry) > limits.CATCH_UP_AGE
+                old = age is None or age > limits.CATCH_UP_AGE
                 if old and not self.pace.allows():
                     if self.order == OLDEST:
                         return None
                     break
                 try:
-                    batch = part.read(entry, self._machine)
+                    batch = part.read(entry, self._ages.machine)
                 except OSError as error:
                     self._run_short(error)
                     return None
@@ -169,12 +181,23 @@ class Spool:
             self._retire(part)
         return None
 
-    def done(self, batch: Batch) -> int:
-        """It came to its end; the memory of its measurements was free already."""
+    def done(self, batch: Batch, delivered: bool = True) -> int:
+        """It came to its end; the memory of its measurements was free already, if the disk had it."""
+        self._ages.confirmed = self._ages.confirmed or delivered
+        if batch.place is None:
+            self._group.done(batch)
+            return batch.rows
         part, entry = batch.place
         part.finish(entry, self.disk)
         self._retire(part)
         return 0
+
+    def take_back(self, batch: Batch) -> bool:
+        """What was sent from memory is the disk's again, if that takes it before the destination does."""
+        if batch.place is not None:
+            return False
+        self._group.take_back(batch)
+        return True
 
     def close(self) -> None:
         """Let go, and give out nothing more; folders without anything left are removed. The counts stay."""
@@ -195,8 +218,8 @@ class Spool:
 
     def _write(self, batches: list[Batch]) -> None:
         """All of it, in as many segments as it takes; on the disk when this returns. Raises OSError."""
-        wall, forward = clock.wall_ms(), clock.forward_ms()
-        part = self._active or self._begin()
+        wall, forward = self._ages.stamp()
+        part = self._active if self._active is not None and self._stands(self._active) else self._begin()
         group: list[bytes] = []
         entries: list[segment.Entry] = []
         end = part.size
@@ -204,37 +227,45 @@ class Spool:
             if end and end + batch.size > limits.SEGMENT_BYTES:
                 self._append(part, group, entries)
                 part, group, entries, end = self._begin(), [], [], 0
-            data, entry = segment.record(batch, end, wall, forward, self._machine)
+            data, entry = segment.record(batch, end, wall, forward, self._ages.machine)
             group.append(data)
             entries.append(entry)
             end = entry.end
         self._append(part, group, entries)
 
     def _append(self, part: Part, group: list[bytes], entries: list[segment.Entry]) -> None:
-        """Append records and sync: they are no longer pending. Raises OSError."""
+        """Append records and sync: they no longer wait. Raises OSError."""
         if not entries:
             return
         self.disk.write(self._writing, b"".join(group))
         self.disk.sync(self._writing)
         if not self._folder_synced:
             self.disk.sync_folder(part.life.path)
+            self.lives.keep(part.life)
             self._folder_synced = True
         self.syncs += 1
         part.append(entries)
-        written, self._pending = self._pending[: len(entries)], self._pending[len(entries) :]
-        self._pending_bytes -= sum(batch.size for batch in written)
+        self._group.written(len(entries))
         self._promised += sum(entry.rows for entry in entries)
 
+    def _stands(self, active: Part) -> bool:
+        """Whether the segment that is written has its name still: what is appended to one without is lost with us."""
+        with contextlib.suppress(OSError):
+            return os.path.samestat(os.stat(active.path), os.fstat(self._writing)) and active.life.stands()
+        return False
+
     def _begin(self) -> Part:
-        """A new segment, empty. Raises OSError."""
-        if self._life is None:
-            life = self.lives.make(self.boot)
-            self._lives.append(life)
-            self._life = life
+        """A new segment, empty; in a new folder, if somebody removed ours. Raises OSError."""
+        before = self._life
+        if self._life is None or not self._life.stands():
+            self._life = self.lives.make(self.boot)
+            self._lives.append(self._life)
         part = Part(self._life, f"{self._number:08d}", 0)
-        self._number += 1
         descriptor = self.disk.create(part.path)
+        self._number += 1
         self._end()
+        if before is not None:
+            self._forget(before)
         self._writing, self._folder_synced = descriptor, False
         part.entries = []
         self._active = part
@@ -269,7 +300,7 @@ class Spool:
         if self._now() < self._look_at:
             return
         self._look_at = self._now() + limits.ADOPT_EVERY
-        adopted: list[Part] = []
+        place = 0
         for life in self.lives.adopt({life.path for life in self._lives}):
             try:
                 sizes = [(name, os.stat(life.file(name)).st_size) for name in life.names(SEGMENT)]
@@ -277,10 +308,9 @@ class Spool:
                 life.leave()
                 continue
             self._lives.append(life)
-            adopted += [Part(life, name.removesuffix(SEGMENT), size) for name, size in sizes]
-            if not sizes:
-                self._forget(life)
-        self.parts = adopted + self.parts
+            self.parts[place:place] = [Part(life, name.removesuffix(SEGMENT), size) for name, size in sizes]
+            place += len(sizes)
+            self._forget(life)
 
     def _load(self, part: Part) -> bool:
         """Read its entries; what is not whole is counted. False when that cannot be known now."""
@@ -324,30 +354,22 @@ class Spool:
             self._retire(part)
 
     def _retire(self, part: Part) -> None:
-        """Remove a part that is done, and the folder of an earlier life with its last part."""
+        """Remove a part that is done, and with its last part a folder to which nothing is written."""
         if part is self._active or part.unsent or part.left or part not in self.parts:
             return
         self.parts.remove(part)
         part.remove(self.disk)
-        if not part.life.own and all(other.life is not part.life for other in self.parts):
-            self._forget(part.life)
+        self._forget(part.life)
 
     def _forget(self, life: Life) -> None:
-        """Nothing of it is left: marks of segments that are gone do not count."""
-        with contextlib.suppress(OSError):  # somebody may have removed it
+        """Let go of a folder, once nothing of it is left: marks of segments that are gone do not count."""
+        if life is self._life or life not in self._lives or any(part.life is life for part in self.parts):
+            return
+        with contextlib.suppress(OSError):  # of a folder that somebody removed
             for name in life.names(MARKS):
-                with contextlib.suppress(OSError):
-                    self.disk.unlink(life.file(name))
+                self.disk.unlink(life.file(name))
         life.remove(self.disk)
         self._lives.remove(life)
-
-    def _seconds_old(self, entry: segment.Entry) -> float:
-        """By the clock that only goes forward, within one run of the machine; else by the wall clock, where it was set."""
-        if entry.machine == self._machine != segment.UNKNOWN_MACHINE:
-            return (clock.forward_ms() - entry.created_forward) / 1000
-        if entry.created_wall < limits.CLOCK_WAS_SET_MS:
-            return 0.0
-        return (clock.wall_ms() - entry.created_wall) / 1000
 
 
 def opened(settled: Mapping[str, Any], source: str, boot: str, mark: str = "") -> Spool:

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 NOWHERE = b""
+_OPENTELEMETRY = "opentelemetry.trace"
 _HEX = frozenset("0123456789abcdef")
 
 TRACE_BYTES, SPAN_BYTES = 16, 8
+
+_begun = False  # whether the host ever set a trace of its own
 
 #: Trace id and span id, one after the other.
 _set: ContextVar[bytes] = ContextVar("tocsin_trace", default=NOWHERE)
@@ -49,6 +52,11 @@ def place(header: str | bytes | None) -> bytes:
     return bytes.fromhex(trace + span)
 
 
+def possible() -> bool:
+    """Whether the running code may belong to a trace at all: a host without traces need not be asked for each measurement."""
+    return _begun or _OPENTELEMETRY in sys.modules
+
+
 def current() -> bytes | None:
     """The trace id of the running code, 16 bytes, or None. Never raises."""
     return here()[:TRACE_BYTES] or None
@@ -59,7 +67,7 @@ def here() -> bytes:
     own = _set.get()
     if own:
         return own
-    module: Any = sys.modules.get("opentelemetry.trace")
+    module: Any = sys.modules.get(_OPENTELEMETRY)
     if module is None:
         return NOWHERE
     try:
@@ -78,6 +86,8 @@ class _Within:
         self._trace = trace
 
     def __enter__(self) -> None:
+        global _begun  # noqa: PLW0603 - it goes one way, once a process
+        _begun = _begun or bool(self._trace)
         self._token = _set.set(self._trace)
 
     def __exit__(self, *unused: object) -> None:

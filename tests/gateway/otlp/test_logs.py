@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from gateway.accesslog import AccessLog
 from gateway.door import Door, Route, anybody
@@ -34,8 +35,8 @@ def kept():
 
 
 @pytest.fixture
-async def url(kept):
-    route = Route("POST", Logs(Intake(kept), Budget(64 << 20)), refused=refused)
+async def url(kept, large):
+    route = Route("POST", Logs(Intake(kept), Budget(64 << 20), large), refused=refused)
     async with listening(Door({PATH: route}, anybody, AccessLog("none"))) as (host, port, _):
         yield f"http://{host}:{port}{PATH}"
 
@@ -235,3 +236,34 @@ def log_with_the_sdk(url: str) -> None:
         )
     assert provider.force_flush()
     provider.shutdown()
+
+
+def test_no_body_holds_the_loop_for_long():
+    """Each resource's batches have numbers of their own; what they are made from must not be the whole body again."""
+    body = b"\x0a\x00" * 100_000
+    message = message_of(body, PROTOBUF, ExportLogsServiceRequest)
+    began = time.thread_time()
+    found, _ = asyncio.run(converted(message, ANYBODY, body))
+    assert time.thread_time() - began < 5.0
+    assert not found.framed
+
+
+async def test_a_structured_body_without_end_is_cut_and_told(url, kept):
+    found, records = request()
+    record = add(records)
+    record.body.array_value.values.extend([AnyValue(int_value=1)] * 500_000)
+    rejected, message = partial(await send(url, found.SerializeToString(), PROTOBUF))
+    assert (rejected, message) == (0, "1 texts or attributes were cut or left out")
+    (kept_record,) = batches(kept)[0].records
+    assert len(kept_record.body) == limits.LOG_BODY_CHARS
+    assert kept_record.left_out == 1
+
+
+async def test_two_resources_of_one_request_have_numbers_of_their_own(url, kept):
+    found, records = request()
+    add(records)
+    found.resource_logs.append(found.resource_logs[0])
+    assert (await send(url, found.SerializeToString(), PROTOBUF)).status == 200
+    assert len({batch.sequence for batch in batches(kept)}) == 2
+    await send(url, found.SerializeToString(), PROTOBUF)
+    assert len(kept.records) == 2, "the same request again is known"

@@ -8,6 +8,7 @@ import json
 import time
 
 import pytest
+from google.protobuf import json_format
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -21,6 +22,7 @@ from gateway.cumulative import Streams
 from gateway.door import Door, Route, anybody
 from gateway.identity import ANYBODY
 from gateway.intake import Intake
+from gateway.limits import LARGE_BYTES
 from gateway.memory import Budget
 from gateway.otlp.convert import converted
 from gateway.otlp.route import PATH, Metrics, refused
@@ -28,7 +30,7 @@ from gateway.otlp.wire import JSON, PROTOBUF, message_of, status
 from gateway.refusal import Refusal, busy
 from gateway.verdicts import read
 from schemas.records import MeasureKind
-from tests.gateway.making import listening, send
+from tests.gateway.making import held_up, listening, send, until
 from tests.gateway.test_intake import Kept
 
 DELTA, CUMULATIVE = 1, 2
@@ -40,8 +42,8 @@ def kept():
 
 
 @pytest.fixture
-async def url(kept):
-    route = Route("POST", Metrics(Intake(kept), Budget(64 << 20)), refused=refused)
+async def url(kept, large):
+    route = Route("POST", Metrics(Intake(kept), Budget(64 << 20), large), refused=refused)
     async with listening(Door({PATH: route}, anybody, AccessLog("none"))) as (host, port, _):
         yield f"http://{host}:{port}{PATH}"
 
@@ -326,3 +328,56 @@ def record(url: str, temporality: str, *, exponential: bool) -> None:
         assert provider.force_flush()
     orders.add(7, {"route": "/new"})
     provider.shutdown()
+
+
+def many(points: int, **resource: str) -> ExportMetricsServiceRequest:
+    found, scope = request(**resource)
+    for number in range(points):
+        add_sum(scope, number, name=f"orders.{number % 7}", route=f"/{number % 11}")
+    return found
+
+
+async def test_a_large_body_of_json_is_the_same_as_of_protobuf(url, kept):
+    found = many(400)
+    text = json.dumps(json_format.MessageToDict(found)).encode()
+    assert len(text) > LARGE_BYTES
+    assert (await send(url, text, JSON)).status == 200
+    from_json = rows(kept)
+    kept.records.clear()
+    assert (await send(url, found.SerializeToString(), PROTOBUF)).status == 200
+    assert rows(kept) == from_json
+    assert sum(row[3] for row in from_json) == sum(range(400))
+    got = await send(url, text[:-1], JSON)
+    assert (got.status, got.json()["code"]) == (400, 3)
+
+
+async def test_others_are_answered_while_a_large_body_of_json_is_read(url, large):
+    async with held_up(large):
+        slow = asyncio.create_task(send(url, json.dumps(json_format.MessageToDict(many(400))).encode(), JSON))
+        await until(large._beside._places.locked)
+        small = many(3).SerializeToString()  # of the same source, too
+        assert (await send(url, small, PROTOBUF)).status == 200
+        assert not slow.done()
+    assert (await slow).status == 200
+
+
+async def test_a_source_that_waits_for_kafka_holds_up_nobody_else(url, kept):
+    """Cumulative streams count on from their last point, so a source's requests follow each other; others' do not wait."""
+    go = asyncio.Event()
+    publish = kept.publish
+
+    async def slowly(records):
+        if records[0][0] == b"slow":
+            await go.wait()
+        return await publish(records)
+
+    kept.publish = slowly
+    name = "service.instance.id"
+    first = asyncio.create_task(send(url, many(1, **{name: "slow"}).SerializeToString(), PROTOBUF))
+    second = asyncio.create_task(send(url, many(2, **{name: "slow"}).SerializeToString(), PROTOBUF))
+    async with asyncio.timeout(20):
+        assert (await send(url, many(3, **{name: "quick"}).SerializeToString(), PROTOBUF)).status == 200
+    assert not first.done()
+    assert not second.done()
+    go.set()
+    assert [(await task).status for task in (first, second)] == [200, 200]

@@ -19,11 +19,13 @@ from gateway.cumulative import Streams
 from gateway.door import Door, Route, anybody
 from gateway.identity import ANYBODY
 from gateway.intake import Intake
+from gateway.limits import LARGE_BYTES, SERIES_BYTES, SERIES_PIECE
 from gateway.memory import Budget
 from gateway.refusal import Refusal, busy
+from gateway.remotewrite import wire
 from gateway.remotewrite.convert import converted
 from gateway.remotewrite.route import PATH, V2, Write
-from gateway.remotewrite.wire import read_v1, read_v2
+from gateway.remotewrite.wire import pieces, read_v1, read_v2, together
 from gateway.verdicts import read
 from schemas.records import MeasureKind
 from tests.gateway.making import listening, send, until
@@ -83,8 +85,8 @@ def kept():
 
 
 @pytest.fixture
-async def url(kept):
-    route = Route("POST", Write(Intake(kept), Budget(64 << 20)))
+async def url(kept, large):
+    route = Route("POST", Write(Intake(kept), Budget(64 << 20), large))
     async with listening(Door({PATH: route}, anybody, AccessLog("none"))) as (host, port, _):
         yield f"http://{host}:{port}{PATH}"
 
@@ -136,6 +138,19 @@ async def test_version_2_tells_types_and_starts(url, kept):
     ]  # fmt: skip
 
 
+async def test_version_2_is_told_how_much_of_it_was_written(url, kept):
+    """A sender takes what is missing from these counts for lost, so what they count must be what it counts."""
+    good, nobody = (named("level"), 2, [(1.5, 1_000, 0), (2.5, 2_000, 0)]), ({"__name__": "x"}, 2, [(1.0, 1_000, 0)])
+    native = field(5, varint(1 << 3 | 2) + varint(6) + bytes(range(1, 7)) + field(3, b"") * 5)
+    got = await write(url, v2(good, nobody) + native, V2_TYPE)
+    assert got.status == 400, "of which the sender repeats nothing"
+    assert "native histograms are not taken: send classic ones (5)" in got.json()["detail"]
+    assert [got.headers[f"X-Prometheus-Remote-Write-{what}-Written"] for what in ("Samples", "Histograms", "Exemplars")] == [
+        "2", "0", "0"
+    ]  # fmt: skip
+    assert len(kept.records) == 1
+
+
 async def test_good_samples_are_stored_and_bad_ones_told(url, kept):
     stale = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
     got = await write(
@@ -179,6 +194,51 @@ async def test_requests_that_are_refused_as_a_whole(url, body, kind, status):
 async def test_what_is_not_snappy(url):
     assert (await send(url, b"\xff\xff\xff\xff\xff\xff", V1_TYPE)).status == 400
     assert (await send(url, b"\xff\xff\xff\xff\x0f", V1_TYPE)).status == 413, "it declares four gigabytes"
+
+
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [(v1, V1_TYPE), (lambda *s: v2(*((a, 1, [(v, t, 0) for v, t in b]) for a, b in s)), V2_TYPE)],
+    ids=["1", "2"],
+)
+async def test_a_large_request_is_read_beside_the_loop_and_counted_the_same(url, kept, large, form, kind):
+    def body(value: float, at: int) -> bytes:
+        return form(*((named("requests_total", route=f"/{n}"), [(value + n, at)]) for n in range(1_000)))
+
+    assert len(body(1.0, 1_000)) > LARGE_BYTES
+    for value, at in ((1.0, 1_000), (5.0, 2_000), (5.0, 2_000)):
+        assert (await write(url, body(value, at), kind)).status == 204
+    assert large._idle, "a process has read it"
+    found = rows(kept)
+    assert len(found) == 1_000
+    assert {row[2] for row in found} == {4.0}
+
+
+@pytest.mark.parametrize(
+    ("read", "body", "why"),
+    [
+        (read_v1, b"\x0a\x00" * 1_001, "more than 1000 series"),
+        (read_v1, field(1, b"\x12\x00" * 1_001), "more than 1000 series"),
+        (read_v2, b"\x22\x00" + b"\x2a\x00" * 1_001, "more than 1000 series"),
+        (read_v2, b"\x22\x00" * 1_001, "more than 1000 series"),
+        (read_v1, field(1, b"\x12\x00" * SERIES_BYTES), "one series of"),
+        (read_v2, field(4, b"") + field(5, b"\x12\x00" * SERIES_BYTES), "one series of"),
+    ],
+    ids=["series of 1", "samples of 1", "series of 2", "symbols", "bytes of 1", "bytes of 2"],
+)
+def test_more_elements_than_anybody_means_are_refused(read, body, why, monkeypatch):
+    monkeypatch.setattr(wire, "ELEMENTS", 1_000)
+    with pytest.raises(Refusal, match=why) as caught:
+        read(body)
+    assert caught.value.status == 413
+
+
+def test_a_request_in_pieces_is_the_same_request():
+    told = field(3, field(1, 1) + field(2, "hits"))
+    body = v1(*((named("hits", n=str(n)), [(1.0, 1_000)]) for n in range(SERIES_PIECE * 2 + 1)), extra=told)
+    cut = list(pieces(body, read_v1))
+    assert [len(one.series) for one in cut] == [0, SERIES_PIECE, SERIES_PIECE, 1]
+    assert together(cut) == read_v1(body)
 
 
 @given(st.binary(max_size=200), st.integers(0, 100))
