@@ -16,50 +16,8 @@ from pathlib import Path
 import pytest
 from tocsin import Client, InvalidOption, MemoryTransport, lifecycle
 
-from demo.wire import Batch, read_batch
-from tests.client.emitter import read
-
-ROOT = Path(__file__).parents[2]
-PATHS = os.pathsep.join([str(ROOT), str(ROOT / "client" / "src")])
-BEGIN = """
-import os, random, signal, sys, threading, time
-from tocsin import Client
-from tests.client.emitter import Recording
-OUT = sys.argv[1]
-def client(**options):
-    settled = {'source': 's', 'service': 'x', 'flush_interval': 3600, 'report': False, 'catch_up_jitter': 0.0,
-               'transport': Recording(OUT, random.Random(1), faults=False), **options}
-    return Client(**settled)
-"""
-
-
-def start(script: str, out: Path, *more: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", BEGIN + script, str(out), *map(str, more)]
-    return subprocess.Popen(
-        command, env={**os.environ, "PYTHONPATH": PATHS}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def ended(process: subprocess.Popen[str], code: int = 0) -> str:
-    out, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (code, "")
-    return out
-
-
-def told(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line, process.communicate(timeout=60)
-    return line
-
-
-def batches(out: Path) -> list[Batch]:
-    return [read_batch(value) for value in read(out.read_bytes())] if out.exists() else []
-
-
-def values(out: Path) -> list[float]:
-    return sorted(value for batch in batches(out) for value in batch.value.tolist())
-
+from demo.wire import read_batch
+from tests.client.processes import BEGIN, PATHS, batches, ended, printed, start, told, values
 
 BUSY = 1.5  # seconds that a busy machine may add to a deadline
 WAIT = "print('up', flush=True)\nwhile True: time.sleep(0.02)\n"
@@ -221,11 +179,7 @@ def test_forks_of_a_child_leave_nothing_to_run_at_its_end(tmp_path: Path) -> Non
         "    child = multiprocessing.get_context('fork').Process(target=work)\n"
         "    child.start(); child.join()\n"
     )
-    done = subprocess.run(
-        [sys.executable, str(program), str(tmp_path / "out")],
-        env={**os.environ, "PYTHONPATH": PATHS}, capture_output=True, text=True, timeout=90, check=False,
-    )  # fmt: skip
-    assert (done.stdout, done.returncode) == ("0\n", 0), done.stderr
+    assert printed(program, tmp_path / "out") == "0\n"
     assert values(tmp_path / "out") == [1.0]
 
 
@@ -296,11 +250,7 @@ def test_children_of_multiprocessing_send_what_they_recorded(tmp_path: Path, met
         "    for child in children: child.join()\n"
         "    print([child.exitcode for child in children])\n"
     )
-    done = subprocess.run(
-        [sys.executable, str(program), str(tmp_path / "out")],
-        env={**os.environ, "PYTHONPATH": PATHS}, capture_output=True, text=True, timeout=90, check=False,
-    )  # fmt: skip
-    assert (done.stdout, done.returncode) == ("[0, 0, 0]\n", 0), done.stderr
+    assert printed(program, tmp_path / "out") == "[0, 0, 0]\n"
     assert values(tmp_path / "out") == [0.0, 1.0, 2.0]
 
 
