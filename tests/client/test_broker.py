@@ -7,29 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.client.fake_gateway import Gateway, serving
+from tests.client.fake_gateway import counted, serving
 from tests.streams.broker import fill, make_topic
 
 ROOT = Path(__file__).parents[2]
 ORDERS, PARTITIONS, PATIENCE_S = 140, 2, 90.0
 BAD = len([n for n in range(ORDERS) if n % 70 == 69])
-
-
-def counted(gateway: Gateway, metric: str) -> Counter[tuple[str, int]]:
-    """(agent or topic, outcome) -> how many."""
-    found: Counter[tuple[str, int]] = Counter()
-    with gateway.lock:
-        for batch in gateway.stored.values():
-            for place, outcome in zip(batch.series.tolist(), batch.outcome.tolist(), strict=True):
-                name, _, _, _, labels = batch.identities[place]
-                if name == metric:
-                    told = dict(labels)
-                    found[told.get("agent", told["topic"]), outcome] += 1
-    return found
 
 
 def test_what_a_worker_did(bootstrap: str, unique: Callable[[str], str], tmp_path: Path) -> None:
@@ -47,9 +33,12 @@ def test_what_a_worker_did(bootstrap: str, unique: Callable[[str], str], tmp_pat
         try:
             fill(bootstrap, orders, [(n % PARTITIONS, b"%d" % n) for n in range(ORDERS)])
             deadline = time.monotonic() + PATIENCE_S
-            while counted(gateway, "faust.event").total() < 2 * ORDERS:
+            while counted(gateway, "faust.event", "agent").total() < 2 * ORDERS:
                 assert worker.poll() is None, (tmp_path / "log").read_text()
-                assert time.monotonic() < deadline, (counted(gateway, "faust.event"), (tmp_path / "log").read_text())
+                assert time.monotonic() < deadline, (
+                    counted(gateway, "faust.event", "agent"),
+                    (tmp_path / "log").read_text(),
+                )
                 time.sleep(0.1)
             worker.send_signal(signal.SIGTERM)
             assert worker.wait(60) == 0, (tmp_path / "log").read_text()
@@ -57,9 +46,9 @@ def test_what_a_worker_did(bootstrap: str, unique: Callable[[str], str], tmp_pat
             if worker.poll() is None:
                 worker.kill()
                 worker.wait()
-        assert counted(gateway, "faust.event") == {
+        assert counted(gateway, "faust.event", "agent") == {
             ("pay", 1): ORDERS - BAD, ("pay", 0): BAD, ("statement", 1): ORDERS,
         }  # fmt: skip
-        assert counted(gateway, "faust.send") == {(paid, 1): ORDERS - BAD}
-        lag = counted(gateway, "faust.lag")
+        assert counted(gateway, "faust.send", "topic") == {(paid, 1): ORDERS - BAD}
+        lag = counted(gateway, "faust.lag", "topic")
         assert {topic for topic, _ in lag} == {orders}

@@ -22,7 +22,7 @@ import pytest
 from tocsin import Client, MemoryTransport, within_trace
 
 from demo.wire import read_batch
-from tests.client.fake_gateway import Gateway, serving
+from tests.client.fake_gateway import Gateway, counted, serving
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -126,18 +126,6 @@ def test_eager_tasks_count_and_a_fault_of_ours_does_not_reach_them(app: Celery, 
     assert app.tasks["pay"].delay("x").get() == "x"
 
 
-def counted(gateway: Gateway, metric: str) -> Counter[tuple[str, int]]:
-    """(task, outcome) -> how many."""
-    found: Counter[tuple[str, int]] = Counter()
-    with gateway.lock:
-        for batch in gateway.stored.values():
-            for place, outcome in zip(batch.series.tolist(), batch.outcome.tolist(), strict=True):
-                name, _, _, _, labels = batch.identities[place]
-                if name == metric:
-                    found[dict(labels)["task"], outcome] += 1
-    return found
-
-
 def pids(gateway: Gateway, metric: str) -> dict[str, Counter[float]]:
     """boot -> the process ids that its measurements say."""
     found: dict[str, Counter[float]] = {}
@@ -217,7 +205,7 @@ def test_each_task_is_counted_by_the_child_that_ran_it(tmp_path: Path) -> None:
         worker.start(gateway.url)
         worker.until("no message waits", lambda: worker.waiting == 0)
         worker.end()
-        assert counted(gateway, "celery.task") == {("pay", 1): TASKS - BAD, ("pay", 0): BAD}
+        assert counted(gateway, "celery.task", "task") == {("pay", 1): TASKS - BAD, ("pay", 0): BAD}
         children = pids(gateway, "shop.paid")
         assert sum(sum(told.values()) for told in children.values()) == TASKS
         assert all(len(told) == 1 for told in children.values()), "a boot of its own for each process"
@@ -236,17 +224,17 @@ def test_nothing_is_lost_without_a_way_out_or_with_a_child_that_is_killed(tmp_pa
         worker.start("http://127.0.0.1:1", "--max-tasks-per-child=12", TOCSIN_EXIT_DEADLINE="0.2")
         worker.until("no message waits", lambda: worker.waiting == 0)
         worker.end()
-        assert counted(gateway, "celery.task") == {}
+        assert counted(gateway, "celery.task", "task") == {}
         worker.start(gateway.url, SHOP_FLUSH="0.1")
-        worker.until("all of it arrives", lambda: counted(gateway, "celery.task").total() >= TASKS)
+        worker.until("all of it arrives", lambda: counted(gateway, "celery.task", "task").total() >= TASKS)
         assert len(pids(gateway, "shop.paid")) >= TASKS // 12 + 1
         worker.send("slow")
         worker.send("crash")
         worker.send("again", str(tmp_path / "times"))
-        worker.until("the last one is told of", lambda: counted(gateway, "celery.task")["again", 1] == 1)
-        worker.until("all are told of", lambda: counted(gateway, "celery.task").total() >= TASKS + 5)
+        worker.until("the last one is told of", lambda: counted(gateway, "celery.task", "task")["again", 1] == 1)
+        worker.until("all are told of", lambda: counted(gateway, "celery.task", "task").total() >= TASKS + 5)
         worker.end()
-        assert counted(gateway, "celery.task") == {
+        assert counted(gateway, "celery.task", "task") == {
             ("pay", 1): TASKS - BAD, ("pay", 0): BAD,
             ("slow", 0): 1, ("crash", 0): 1, ("again", 0): 2, ("again", 1): 1,
         }  # fmt: skip

@@ -24,13 +24,8 @@ GOOD_ONE, BAD_ONE = ("pay", "orders", 1), ("pay", "orders", 0)
 
 
 @pytest.fixture
-def transport() -> MemoryTransport:
-    return MemoryTransport()
-
-
-@pytest.fixture
-def client(transport: MemoryTransport) -> Iterator[Client]:
-    with Client(source="s", service="shop", transport=transport, flush_interval=3600) as made:
+def client() -> Iterator[Client]:
+    with Client(source="s", service="shop", transport=MemoryTransport(), flush_interval=3600) as made:
         yield made
 
 
@@ -66,8 +61,9 @@ async def until(asked: Callable[[], bool]) -> None:
 class Shop:
     """An app that is watched, and what arrived of it."""
 
-    def __init__(self, app: Any, events: Events, client: Client, transport: MemoryTransport) -> None:
-        self.app, self.events, self.client, self.transport = app, events, client, transport
+    def __init__(self, app: Any, events: Events, client: Client) -> None:
+        self.app, self.events, self.client = app, events, client
+        self.transport: Any = client._transport
 
     def found(self, metric: str) -> list[tuple[dict[str, str], float, int]]:
         assert self.client.flush(10)
@@ -90,8 +86,8 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(app: Any, events: Events, client: Client, transport: MemoryTransport) -> Shop:
-    return Shop(app, events, client, transport)
+async def shop(app: Any, events: Events, client: Client) -> Shop:
+    return Shop(app, events, client)
 
 
 def plain(stream: Any) -> Any:
