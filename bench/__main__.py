@@ -1,6 +1,6 @@
 """`python -m bench`: measure, print a table, write bench/results/latest.json.
 
-    python -m bench                     everything, medians of three runs (about forty minutes)
+    python -m bench                     everything, medians of three runs (about fifty minutes)
     python -m bench --quick             most of it, one run each, smaller loads (at most five minutes)
     python -m bench --only pages        one part (--help names them all)
 

@@ -124,20 +124,22 @@ def line(found: Sequence[Page]) -> str:
     return "; ".join(parts)
 
 
-def figures(rig: Rig, say: Callable[[str], None], *, quick: bool) -> list[Figure]:
-    """One run, all systems at the same time on the same events; none where the peer is not installed."""
+def figures(rig: Rig, runs: int, say: Callable[[str], None], *, quick: bool) -> list[Figure]:
+    """So many runs; in each, all systems at the same time on the same events. None where the peer is not installed."""
     if not prometheus.installed():
         say(f"detection left out: {prometheus.INSTALLS}")
         return []
-    pace = plan(quick=quick)
-    found = run(rig, pace)
-    for name, told in found.items():
-        say(f"detection, {name}: {line(told)}")
+    found = []
+    for _ in range(runs):
+        found.append(run(rig, plan(quick=quick)))
+        for name, told in found[-1].items():
+            say(f"detection, {name}: {line(told)}")
     return summed(found)
 
 
-def summed(found: Mapping[str, Sequence[Page]]) -> list[Figure]:
-    """Overheads of each, and how many times ours the others' are, by their medians."""
+def summed(runs: Sequence[Mapping[str, Sequence[Page]]]) -> list[Figure]:
+    """Overheads of each, all runs together, and how many times ours the others' are: of each run by its medians."""
+    found = {name: [page for run in runs for page in run[name]] for name in runs[0]}
     over = {name: tuple(page.overhead_s for page in told) for name, told in found.items()}
     ours = statistics.median(over[TOCSIN])
     rows = [Figure("detection_overhead_tocsin_s", "s", over[TOCSIN], "", line(found[TOCSIN]))]
@@ -154,5 +156,11 @@ def summed(found: Mapping[str, Sequence[Page]]) -> list[Figure]:
             )
         )
         told = f"median {theirs:.2f} s ({beside}) to {ours:.2f} s, {len(over[TOCSIN])} pages and {len(over[peer.name])}, same events"
-        rows.append(Figure(f"page_overhead_vs_prometheus_{peer.name}_ratio", "x", (theirs / ours,), f">= {goal}", told))
+        times = tuple(median(run[peer.name]) / median(run[TOCSIN]) for run in runs)
+        rows.append(Figure(f"page_overhead_vs_prometheus_{peer.name}_ratio", "x", times, f">= {goal}", told))
     return rows
+
+
+def median(pages_of: Sequence[Page]) -> float:
+    """Of their overheads."""
+    return statistics.median(page.overhead_s for page in pages_of)

@@ -1,4 +1,4 @@
-"""Figures of the pages: rewrites the README's tables between its markers, and docs/benchmarks.md with its pictures.
+"""Figures of the pages: rewrites the tables of README and docs/verdicts.md, and docs/benchmarks.md with its pictures.
 
 What: bench/results/latest.json and demo-verify.json beside it to Markdown and SVG; `--verify FILE` takes the latter
 from the last line of the output of `make demo-verify`. Why: a figure that is copied by hand is wrong after the next
@@ -12,7 +12,7 @@ import json
 import pathlib
 import sys
 
-from bench import page
+from bench import delays, page
 from bench.results import RESULTS
 
 README = RESULTS.parent.parent / "README.md"
@@ -65,7 +65,7 @@ def rewritten(text: str, lines: list[str]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Rewrite the README's tables and the page of benchmarks."""
+    """Rewrite the tables of README and verdicts, and the page of benchmarks."""
     parser = argparse.ArgumentParser(prog="python -m bench.figures")
     parser.add_argument("--verify", type=pathlib.Path, help="output of a run of `make demo-verify`")
     chosen = parser.parse_args(arguments)
@@ -75,6 +75,7 @@ def main(arguments: list[str]) -> None:
     lines = [*promises(known("demo-verify")), "", *measured(known("latest"))]
     README.write_text(rewritten(README.read_text(encoding="utf-8"), lines), encoding="utf-8")
     page.write(known("latest"))
+    delays.write(known("latest"))
 
 
 if __name__ == "__main__":

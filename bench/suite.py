@@ -223,7 +223,7 @@ PARTS: Mapping[str, Callable[[Rig, Size, Say], list[Figure]]] = {
     "recovery": recoveries,
     "gateway": gateways,
     "client": lambda rig, size, say: client.figures(rig.directory, size.runs, say),
-    "detection": lambda rig, size, say: detection.figures(rig, say, quick=size.name == "quick"),
+    "detection": lambda rig, size, say: detection.figures(rig, size.runs, say, quick=size.name == "quick"),
 }
 #: What takes minutes whatever its size is not in the short form.
 QUICK_PARTS = ("singles", "peers", "batches", "pages", "gateway", "client")

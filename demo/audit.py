@@ -1,7 +1,7 @@
 """Audit: what came out of the platform, compared with the ledger.
 
-What: reads rollups of ten seconds (per series and window the row with the highest as-of offset), the too-late and the
-refused records with its own consumer, and compares cell by cell. Why: count, integer sum, extremes and fingerprint
+What: reads rollups (per series and window the row with the highest as-of offset), the too-late and the refused records
+with its own consumer, and compares cell by cell. Why: count, integer sum, extremes, fingerprint, outcomes and histogram
 together prove that every acknowledged measurement was aggregated once, or is accounted for elsewhere. It refuses
 product code: records are read by their schema files alone.
 """
@@ -14,6 +14,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from demo.ledger import WINDOW_MS, Cell, Cells, add, cells_of
+from demo.sketch import Buckets
 from demo.wire import Identity, NotARecord, body, read_batch, read_definition
 
 AVRO = Path(__file__).parent.parent / "schemas" / "avro"
@@ -34,6 +36,9 @@ ANSWER_S = 20.0  # for a broker to answer
 BEGINS_BYTES = 256  # kept of a record that was put aside or refused
 FLAG_FINAL = 4  # bit of `flags`
 FRACTION = 2**40  # units of `sum_frac` in one unit of the measurement
+FIXED = 2**20  # units of `good` and `total` in one outcome
+
+Place = tuple[int, bytes, int]  # (length of the window, definition, start)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,15 +105,15 @@ class Audit:
 
     def __init__(self) -> None:
         self._schemas: dict[str, Any] = {}  # by topic, loaded at first use
-        self._found: dict[tuple[bytes, int], tuple[int, Cell]] = {}  # (definition, start) -> (as-of offset, cell)
+        self._found: dict[Place, tuple[int, Cell]] = {}  # -> (as-of offset, cell)
         self._late: dict[tuple[int, int], bytes] = {}  # (partition, offset) -> original
         self._dead: dict[tuple[int, int], str] = {}  # (partition, offset) -> reason
         #: (topic, partition, offset) of one that was put aside or refused -> reason, and how it begins
         self.letters: dict[tuple[str, int, int], tuple[str, bytes]] = {}
         self._identities: dict[bytes, Identity] = {}
         self.rollups = 0  # rows read, all revisions
-        self._final: dict[tuple[bytes, int], int] = {}  # lowest revision that said "final"
-        self._provisional: dict[tuple[bytes, int], int] = {}  # highest revision that did not
+        self._final: dict[Place, int] = {}  # lowest revision that said "final"
+        self._provisional: dict[Place, int] = {}  # highest revision that did not
 
     def read(self, topic: str, value: bytes) -> None:
         """Take in one message of one of `TOPICS`."""
@@ -116,8 +121,7 @@ class Audit:
             self._schemas[topic] = load(TOPICS[topic])
         record: Any = fastavro.schemaless_reader(io.BytesIO(value[body(value) :]), self._schemas[topic], None)
         if topic == "telemetry.rollups":
-            if record["window_ms"] == WINDOW_MS:
-                self.read_rollup(record["cells"])
+            self.read_rollup(record["cells"], record["window_ms"])
             return
         place = (record["partition"], record["offset"])
         self.letters[topic, *place] = (record["reason"], record["original"][:BEGINS_BYTES])
@@ -126,8 +130,8 @@ class Audit:
         else:
             self._dead[place] = record["reason"]
 
-    def read_rollup(self, columns: Mapping[str, bytes]) -> None:
-        """Take in the cells of one batch of rollups of ten seconds, as columns of little-endian bytes by name."""
+    def read_rollup(self, columns: Mapping[str, bytes], window_ms: int = WINDOW_MS) -> None:
+        """Take in the cells of one batch of rollups, as columns of little-endian bytes by name."""
 
         def column(name: str, dtype: str) -> list[Any]:
             return np.frombuffer(columns[name], dtype).tolist()  # type: ignore[no-any-return]
@@ -136,11 +140,12 @@ class Audit:
         rows = zip(
             column("pane_ms", "<i8"), column("offset", "<i8"), column("count", "<i8"), column("sum_whole", "<i8"),
             column("sum_frac", "<i8"), column("low", "<f8"), column("high", "<f8"), column("fingerprint", "<u8"),
+            column("good", "<i8"), column("total", "<i8"), sketches(columns),
             column("definition_end", "<i4"), column("revision", "<i4"), column("flags", "<u1"), strict=True,
         )  # fmt: skip
-        for start, as_of, count, whole, fraction, low, high, fingerprint, end, revision, flags in rows:
+        for start, as_of, count, whole, frac, low, high, ids, good, outcomes, buckets, end, revision, flags in rows:
             self.rollups += 1
-            key = (definitions[begin:end], start)
+            key = (window_ms, definitions[begin:end], start)
             begin = end
             if flags & FLAG_FINAL:
                 self._final[key] = min(revision, self._final.get(key, revision))
@@ -148,18 +153,21 @@ class Audit:
                 self._provisional[key] = max(revision, self._provisional.get(key, revision))
             before = self._found.get(key)
             if before is None or as_of >= before[0]:
-                total = whole if fraction == 0 else whole + fraction / FRACTION
-                self._found[key] = (as_of, Cell(count, total, low, high, fingerprint))
+                total = whole if frac == 0 else whole + frac / FRACTION
+                judged = whole_if(good, FIXED), whole_if(outcomes, FIXED)
+                self._found[key] = (as_of, Cell(count, total, low, high, ids, *judged, buckets))
 
     @property
     def regressions(self) -> int:
         """Windows that were final and then provisional again, at a higher revision; however often and late each was read."""
         return sum(self._provisional.get(key, -1) > revision for key, revision in self._final.items())
 
-    def found(self) -> Cells:
-        """What was aggregated, by series and window."""
+    def found(self, window_ms: int = WINDOW_MS) -> Cells:
+        """What was aggregated, by series and window of that length."""
         cells: Cells = {}
-        for (definition, start), (_, cell) in self._found.items():
+        for (length_ms, definition, start), (_, cell) in self._found.items():
+            if length_ms != window_ms:
+                continue
             if definition not in self._identities:
                 self._identities[definition] = read_definition(definition)
             if cell.count:
@@ -186,6 +194,21 @@ class Audit:
     def dead_letters(self) -> list[str]:
         """Reasons of the refused records."""
         return sorted(self._dead.values())
+
+
+def whole_if(value: int, unit: int) -> float:
+    """A number in fixed point; an integer if it is one."""
+    return value / unit if value % unit else value // unit
+
+
+def sketches(columns: Mapping[str, bytes]) -> list[Buckets]:
+    """The histogram of each row; its columns may come in any order."""
+    row, bucket = np.frombuffer(columns["hist_row"], "<i4"), np.frombuffer(columns["hist_bucket"], "<i4")
+    order = np.lexsort((bucket, row))
+    count = np.frombuffer(columns["hist_count"], "<i8")[order].tolist()
+    cuts = np.searchsorted(row[order], np.arange(len(columns["definition_end"]) // 4 + 1)).tolist()
+    pairs = tuple(zip(bucket[order].tolist(), count, strict=True))
+    return [pairs[low:high] for low, high in pairwise(cuts)]
 
 
 def quiet() -> logging.Logger:

@@ -1,7 +1,7 @@
 """Ledger: the truth about what was sent, per series and ten seconds.
 
 What: wraps the client's transport, reads each record that goes out, and books it once it is acknowledged: count,
-integer sum, lowest, highest and a fingerprint of the set of measurements. Why: equal count, sum and fingerprint prove
+integer sum, lowest, highest, a fingerprint of the set of measurements, good of all outcomes, and the histogram. Why: equal count, sum and fingerprint prove
 that the same measurements were aggregated, each once; a loss and a repeat cannot cancel out. It refuses values that
 are not integers, since only their sums compare exactly.
 """
@@ -17,21 +17,27 @@ import numpy as np
 from numpy.typing import NDArray
 from tocsin import OnResult, Rejected, Transport
 
+from demo import sketch
 from demo.wire import Batch, Identity, read_batch
 
 WINDOW_MS = 10_000
+GOOD, NONE = 1, 2  # outcomes, as a record has them; 0 is bad
 WHOLE_BOUND = 2.0**53  # beyond it not every integer is a double
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cell:
-    """What is known of one series in one window. `fingerprint`: sum of the measurements' ids mod 2**64."""
+    """What is known of one series in one window. `fingerprint`: sum of the measurements' ids mod 2**64; `outcomes`: those
+    that were good or bad."""
 
     count: int
     total: int
     low: float
     high: float
     fingerprint: int
+    good: float = 0
+    outcomes: float = 0
+    buckets: sketch.Buckets = ()
 
     def __add__(self, other: Cell) -> Cell:
         return Cell(
@@ -40,6 +46,9 @@ class Cell:
             min(self.low, other.low),
             max(self.high, other.high),
             (self.fingerprint + other.fingerprint) % 2**64,
+            self.good + other.good,
+            self.outcomes + other.outcomes,
+            sketch.both(self.buckets, other.buckets),
         )
 
 
@@ -69,15 +78,27 @@ def cells_of(batch: Batch) -> Iterator[tuple[tuple[Identity, int], Cell]]:
     value, ids = batch.value[order], batch.event_id[order]
     starts = np.flatnonzero(np.concatenate(([True], (np.diff(series) != 0) | (np.diff(window) != 0))))
     counts = np.diff(np.append(starts, len(series)))
-    totals = np.add.reduceat(value.astype(np.int64), starts)
+    whole = value.astype(np.int64)
     lows, highs = np.minimum.reduceat(value, starts), np.maximum.reduceat(value, starts)
-    prints = np.add.reduceat(ids, starts)
-    for place, start in enumerate(starts):
-        key = (batch.identities[int(series[start])], int(window[start]) * WINDOW_MS)
-        yield (
-            key,
-            Cell(int(counts[place]), int(totals[place]), float(lows[place]), float(highs[place]), int(prints[place])),
-        )
+    judged = np.array([identity[1] == "outcome" for identity in batch.identities])[series] & (
+        batch.outcome[order] != NONE
+    )
+    goods = judged & (batch.outcome[order] == GOOD)
+    sums = [
+        np.add.reduceat(column, starts).tolist()
+        for column in (whole, ids, goods.astype(np.int64), judged.astype(np.int64))
+    ]
+    for place, (start, total, prints, good, outcomes) in enumerate(zip(starts.tolist(), *sums, strict=True)):
+        identity, count = batch.identities[int(series[start])], int(counts[place])
+        buckets = histogram(whole[start : start + count]) if identity[1] in sketch.KINDS else ()
+        cell = Cell(count, total, float(lows[place]), float(highs[place]), prints, good, outcomes, buckets)
+        yield (identity, int(window[start]) * WINDOW_MS), cell
+
+
+def histogram(values: NDArray[np.int64]) -> sketch.Buckets:
+    """How many of them lie in each bucket."""
+    found, counts = np.unique(sketch.codes(values), return_counts=True)
+    return tuple(zip(found.tolist(), counts.tolist(), strict=True))
 
 
 class Ledger:
@@ -127,7 +148,7 @@ class Ledger:
             if self._keeps_outcomes and identity[1] == "outcome":
                 rows = np.flatnonzero(batch.series == place)
                 if len(rows):
-                    self._outcomes.setdefault(identity, []).append((batch.time_ms[rows], batch.outcome[rows] == 1))
+                    self._outcomes.setdefault(identity, []).append((batch.time_ms[rows], batch.outcome[rows] == GOOD))
 
     @property
     def unknown(self) -> int:

@@ -94,13 +94,13 @@ def _framed(batch: Plain, identity: Identity) -> bytes:
     if max(times) - base >= _SPAN_MS:
         raise Wrong("measurements", "event times of one batch lie within 49 days")
     producer = Producer(text(batch, "source", "batch") or identity.source, text(batch, "boot", "batch"))
-    sent_ms = whole(batch, "sent_ms", "batch", TIME_BOUND_MS, base)
+    sent_ms = whole(batch, "sent_ms", "batch", TIME_BOUND_MS, 0)
     return encode_batch(
         entries, resource_of(batch), producer,
         base_ms=base, series=index, delta_ms=[time - base for time in times], value=values,
         outcome=None if min(outcomes) == OUTCOME_NONE else outcomes,
         sequence=whole(batch, "sequence", "batch", SEQUENCE_BOUND, -1), exemplars=exemplars,
-        changed={"created_wall_ms": sent_ms, "sent_wall_ms": sent_ms},
+        stamps=(sent_ms, 0, sent_ms, 0),
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 What: POST makes an upload; PATCH appends to it from an offset; HEAD asks how far it is; DELETE forgets it, as the IETF's
 draft of resumable uploads has it. Records are judged and published while they come in, so the offset that we tell is the
-end of the last record whose fate is known: acknowledged by Kafka, spooled, or rejected for good. Why: a vehicle with days in
+end of the last record whose fate is known: acknowledged by Kafka, spooled, or rejected for good. A record's clocks of sending
+are taken out: they are of when the upload was put together, and that may be days ago. Why: a vehicle with days in
 its memory has minutes of a bad link, and must not begin anew after each cut. It refuses to hold an upload's bytes: what was
 not acknowledged is with its sender.
 """
@@ -38,6 +39,7 @@ from gateway.parts import LENGTH_BYTES
 from gateway.refusal import Refusal, bad, too_large
 from gateway.verdicts import REJECTED, RETRY, SPOOLED
 from schemas.limits import RECORD_BYTES
+from schemas.stamps import unsent
 
 PATH: Final = "/v1/uploads"
 EACH: Final = PATH + "/"
@@ -161,7 +163,7 @@ class Uploads:
     async def _accept(self, held: bytearray, identity: Identity, upload: Upload) -> None:
         """Take the whole records out of what is held, some at a time. Raises Refusal."""
         while records := _whole(held, upload.offset):
-            verdicts = await self._intake.take(identity, records)
+            verdicts = await self._intake.take(identity, map(unsent, records))
             for record, verdict in zip(records, verdicts, strict=True):
                 if verdict.status == RETRY:
                     raise put_off([verdict])

@@ -19,8 +19,9 @@ from typing import Self
 
 from bench.rig import Metrics
 from cli import ask
+from demo import windows
 from demo.audit import Verdict, compare
-from demo.ideal import Life
+from demo.ideal import Expected, Life
 from demo.ledger import Cells
 from demo.objectives import read as objectives
 from demo.pager import Pager, stand_ins
@@ -33,7 +34,7 @@ from proof.faults import STAGES, WORKERS
 from proof.gate import LONG, SHORT, Gate
 from proof.intent import Load
 from proof.oracle import Watch
-from proof.pages import FALLBACK, FALLBACK_AFTER_S, WEBHOOK, Notes, Request, incidents, of_pager, of_webhook
+from proof.pages import FALLBACK, FALLBACK_AFTER_S, WEBHOOK, Notes, Request, incidents, of_pager, of_webhook, repeated
 from proof.payloads import APART, FLOOD, HOSTILE
 from proof.probes import Probes
 from proof.registry import Registry
@@ -102,17 +103,21 @@ class Field:
             self.pager: Pager = stack.enter_context(stand_ins(self.directory, int(FALLBACK_AFTER_S), PAGER_TIMEOUT_S))
             self.registry = stack.enter_context(Registry())
             addresses = {"TOCSIN_REGISTRY_URL": self.registry.url, "TOCSIN_BOOTSTRAP": self.cluster.bootstrap}
-            self.workers = Workers({**SETTINGS, **addresses, **self.pager.environment}, self.directory)
+            self.environment = {**SETTINGS, **addresses, **self.pager.environment}
+            self.workers = Workers(self.environment, self.directory)
             stack.callback(self._end_workers)
-            for name in WORKERS:
-                self.start(name)
             self.gate = stack.enter_context(Gate(self.cluster.bootstrap, self.directory, self.deadlines))
             self.watch = Watch(self.cluster.bootstrap)
             stack.callback(self.watch.close)
             journal = self.directory / "journal.tsv"
-            self.load = stack.enter_context(
-                Load(self.cluster.bootstrap, journal, self.seed, self.rate, PARTITIONS, self.gate.url)
-            )
+            load = Load(self.cluster.bootstrap, journal, self.seed, self.rate, PARTITIONS, self.gate.url)
+            with contextlib.ExitStack() as unless:
+                unless.callback(load.close)
+                load.hour_before(time.time_ns() // 1_000_000)
+                unless.pop_all()
+            for name in WORKERS:
+                self.start(name)
+            self.load = stack.enter_context(load)
             slo = self.objectives[0].slo
             self.probes = Probes(self.load.client, self.watch, slo, PARTITIONS)
             self.gated = Probes(self.load.gated, self.watch, slo, PARTITIONS, "gated")
@@ -182,6 +187,15 @@ class Field:
         audit = self.watch.audit
         return compare(self.load.truth(), self.found(), judged(audit.late()), len(audit.dead_letters))
 
+    def longer(self) -> dict[int, Verdict]:
+        """The same of each longer window that is over, by its length in ms."""
+        truth, audit = self.load.truth(), self.watch.audit
+        late, over_ms = judged(audit.late()), max((start_ms for _, start_ms in truth), default=0)
+        found = {window_ms: judged(audit.found(window_ms)) for window_ms in windows.LENGTHS_MS}
+        return {
+            window_ms: windows.compare(truth, cells, late, window_ms, over_ms) for window_ms, cells in found.items()
+        }
+
     def late(self) -> int:
         """Measurements of the ledger that the platform put aside as too late, so far. A row that sends some beyond the late
         horizon on purpose, each record with nothing else in it, adds how many to `late_on_purpose`; at the end of a run
@@ -225,16 +239,19 @@ class Field:
         self.watch.follow(group)
         return lambda count: self.watch.counted(group) >= count
 
-    def pages(self, services: Collection[str] | None = None) -> tuple[list[Page], list[str]]:
-        """Each page that the mathematics asks for (of those services; of all by default) with what became of it, and keys
-        of those at the pager that nothing asked for (only of all)."""
+    def expected(self, services: Collection[str] | None = None) -> list[Expected]:
+        """Each page that the mathematics asks for, of those services; of all by default."""
         outcomes = {
             series: events
             for series, events in self.load.told.outcomes().items()
             if services is None or dict(series[4]).get("service") in services
         }
-        expected = [page for objective in self.objectives for page in objective.expected(outcomes)]
-        found, unasked = match(expected, self.pager.arrivals(), self.watch.log)
+        return [page for objective in self.objectives for page in objective.expected(outcomes)]
+
+    def pages(self, services: Collection[str] | None = None) -> tuple[list[Page], list[str]]:
+        """Each page that is expected with what became of it, and keys of those at the pager that nothing asked for (only of
+        all)."""
+        found, unasked = match(self.expected(services), self.pager.arrivals(), self.watch.log)
         return found, unasked if services is None else []
 
     def unasked(self, known: Collection[str] = ()) -> set[str]:
@@ -272,11 +289,13 @@ class Field:
             ask.send(self.cluster.bootstrap, ask.Asked(command, self.watch.places[key], 0))
         return len(found)
 
+    def opened(self) -> list[str]:
+        """The key of each incident at the pager."""
+        return [incident.dedup_key for incident in self.pager.pagerduty.incidents]
+
     def repeated(self) -> int:
         """Incidents at the pager beyond one for each key, and for each group."""
-        keys = [incident.dedup_key for incident in self.pager.pagerduty.incidents]
-        groups = [subject for key in set(keys) for subject in self.watch.log.subjects(key)]
-        return len(keys) - len(set(keys)) + len(groups) - len(set(groups))
+        return repeated(self.opened(), self.watch.log.subjects)
 
     def metrics(self, name: str) -> Metrics:
         """A worker's metrics; empty when it does not answer."""

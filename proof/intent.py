@@ -33,7 +33,11 @@ BEAT_MS = 1_000
 FLUSH_S = 0.1
 SETTLE_S = 60.0
 SOURCES = 2  # of the steady load, for each partition; and one more behind the gateway
+FIVE_MS, HOUR_MS = 300_000, 3_600_000
+BEFORE = range(0, 60_000, 1_000)  # of the last five minutes of the hour before: less than the late horizon
 CATCH_UP_S = 0.5  # at most, until what lay in a spool is sent
+STRAGGLERS = 50  # one of so many tells of a moment that is over: its ten seconds are closed, some of its minutes too
+STRAGGLES_MS = (10_000, 25_000)  # by so much; with the longest outage it stays within the late horizon
 
 Key = tuple[str, str, int]
 
@@ -154,8 +158,8 @@ def sources_on(partition: int, partitions: int, name: str, count: int) -> list[s
 
 
 class Load:
-    """Requests of a few services at a steady rate, all good, the same number of sources for each partition, some of them
-    over HTTP; and bursts of bad ones on request, whose outcomes are kept: pages are expected of them, and of nobody else.
+    """Requests of a few services at a steady rate, all good, some of them told late, the same number of sources for each
+    partition, some of them over HTTP; and bursts of bad ones on request, whose outcomes are kept: pages are expected of them, and of nobody else.
     `gateway`: its URL."""
 
     def __init__(self, bootstrap: str, journal: Path, seed: int, rate: int, partitions: int, gateway: str) -> None:
@@ -253,11 +257,28 @@ class Load:
         self._ended.set()
         self._running.set()
         self._thread.join()
+        self.close()
+
+    def close(self) -> None:
+        """No more; what a client holds is sent first."""
         for client in self._clients:
             client.close(SETTLE_S)
         for raw in self._raw:
             raw.close()
         self.journal.close()
+
+    def hour_before(self, now_ms: int) -> None:
+        """A minute of requests out of the last five minutes of the hour before, of each steady source that needs no gateway,
+        acknowledged: a run of any length then has five minutes and an hour that are over. To be sent before any worker
+        reads: afterwards it would be too late. Raises TimeoutError."""
+        begun_ms = now_ms // HOUR_MS * HOUR_MS - FIVE_MS
+        mine = [client for client in self._steady if client.source in self.direct]
+        for client in mine:
+            for after_ms in BEFORE:
+                value = float(self._random.randrange(1, 1000))
+                client.outcome(METRIC).observe(good=True, value=value, time_ms=begun_ms + after_ms)
+        if not all(client.flush(SETTLE_S) for client in mine) or self.unknown:
+            raise TimeoutError(f"{self.unknown} measurements of unknown fate before anything began")
 
     def _run(self) -> None:
         done, since = 0, time.monotonic()
@@ -278,7 +299,8 @@ class Load:
         for _ in range(count):
             client = self._random.choice(self._steady)
             value = float(self._random.randrange(1, 1000))
-            client.outcome(METRIC).observe(good=True, value=value, time_ms=now_ms)
+            behind_ms = 0 if self._random.randrange(STRAGGLERS) else self._random.randint(*STRAGGLES_MS)
+            client.outcome(METRIC).observe(good=True, value=value, time_ms=now_ms - behind_ms)
         for client in tuple(self.ailing):
             client.outcome(METRIC).observe(good=False, value=1.0, time_ms=now_ms)
         if now_ms >= self._beat_ms:

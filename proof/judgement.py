@@ -16,13 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from demo.audit import Difference
 from demo.pages import Page
-from proof import controls, intent, oracle, pages, stock_faust
-from proof.field import Field, NotInTime, judged
+from proof import controls, falsified, intent, oracle, pages, replay, stock_faust
+from proof.field import PARTITIONS, SLOS, Field, NotInTime, judged
+from proof.hasty import hasty
 from streams import topics
 
 SHOWN = 5
-LAST_MAX_S, ENDS_MAX_S = 40.0, 20.0
-BESIDE = 2  # checks at once, beside the watch
+LAST_MAX_S, LONGER_MAX_S, ENDS_MAX_S = 40.0, 10.0, 20.0
+BESIDE = 3  # checks at once, beside the watch
 
 
 def came(page: Page) -> bool:
@@ -41,11 +42,23 @@ def page_checks(field: Field) -> tuple[list[str], dict[str, object]]:
     return wrong + more[:SHOWN], figures
 
 
+def window_checks(field: Field) -> tuple[list[str], dict[str, object]]:
+    """I1 to I3 of a minute, five minutes and an hour; and how many of them, a series each, there were to judge."""
+    wrong, figures = list[str](), dict[str, object]()
+    for window_ms, verdict in field.longer().items():
+        name = f"windows_of_{window_ms // 1000}_s"
+        figures[name] = len(judged(field.watch.audit.found(window_ms)))
+        wrong += [] if figures[name] else [f"{name}: there was none to judge"]
+        wrong += [f"a window of {window_ms // 1000} s: {one}" for one in verdict.differences[:SHOWN]]
+    return wrong, figures
+
+
 def long_controls(field: Field, seed: int) -> list[controls.Control]:
     """Those that take minutes."""
     field.heal()
+    seen = [hasty(field)]
     with field.quiet():
-        seen = [controls.unclean(field.cluster)]
+        seen.append(controls.unclean(field.cluster))
         field.heal()
         return [*seen, *stock_faust.both(field.cluster, field.directory, seed)]
 
@@ -78,19 +91,38 @@ def last_checks(field: Field, seed: int, told: Callable[[str], None]) -> End:
         once_more(field)
         raw = beside.submit(oracle.foreign, field.cluster.bootstrap, topics.TELEMETRY, field.unfolding)
         first = beside.submit(controls.commit_first, field.cluster.bootstrap)
+        again = beside.submit(replay.beside, field.cluster.bootstrap, PARTITIONS, SLOS)
         with contextlib.suppress(NotInTime):
             field.until("every measurement", lambda: field.verdict().exact, LAST_MAX_S)
+            field.until("every longer window", lambda: all(one.exact for one in field.longer().values()), LONGER_MAX_S)
         end = End(field.verdict().differences, [], {}, field.unaccounted())
         wrong, end.figures = page_checks(field)
         end.wrong += wrong
+        wrong, figures = window_checks(field)
+        end.wrong, end.figures = end.wrong + wrong, end.figures | figures
         told("controls")
-        values, commit_first = raw.result(), first.result()
-        told("what went on beside is done: the raw topic read, the control that commits first")
+        values, commit_first, (wrong, end.figures["transitions_replayed"]) = (
+            raw.result(),
+            first.result(),
+            again.result(),
+        )
+        end.wrong += wrong
+        told("what went on beside is done: the raw topic read, the partials replayed, the control that commits first")
         alone = beside.submit(controls.acks_one, field.cluster)  # kills a broker: nothing else reads any more
         end.seen += books_checks(field, seed, values, end)
+        end.seen += falsified.in_pages(
+            field.expected(), field.pager.arrivals(), field.opened(), field.requests(), field.watch.log
+        )
         end.seen += [commit_first, alone.result()]
         told("the end")
     return end
+
+
+def late_checks(late: int, on_purpose: int) -> list[str]:
+    """What was put aside as too late is accounted for, and would hide a loss: nothing but what was sent so on purpose."""
+    if late == on_purpose:
+        return []
+    return [f"{late} measurements were put aside as too late, and {on_purpose} were sent so on purpose"]
 
 
 def books_checks(field: Field, seed: int, values: Sequence[bytes], end: End) -> list[controls.Control]:
@@ -123,8 +155,10 @@ def books_checks(field: Field, seed: int, values: Sequence[bytes], end: End) -> 
         "batches_intended": len(books.intended), "batches_unknown": len(books.unknown),
         "worker_kills": field.kills, "broker_kills": field.cluster.kills, "gateway_kills": len(field.gate.died),
         "ends_by_themselves": len(field.ends) - crashes, "measurements": field.load.acknowledged,
+        "late": field.late(), "late_on_purpose": field.late_on_purpose,
         "never_sent_as_buffers_were_full": field.load.given_up, "batches_twice_by_the_gateway": again,
         "memory_of_this_process_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10, **field.worst,
     }  # fmt: skip
+    end.wrong += late_checks(field.late(), field.late_on_purpose)
     late = judged(field.watch.audit.late())
-    return [*controls.in_books(truth, field.found(), late, seed), controls.without_dedupe(truth, values, judged)]
+    return [*falsified.in_books(truth, field.found(), late, seed), falsified.without_dedupe(truth, values, judged)]

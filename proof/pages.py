@@ -18,7 +18,7 @@ import contextlib
 import dataclasses
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from demo.ideal import Life
 from sinks.fakes.receiver import Arrival
@@ -219,6 +219,12 @@ def incidents(
             if (life.slo, life.group) in subjects[key] and paged_ms is not None and paged_ms <= opened_ms + SLACK_MS:
                 found[key] = life
     return found
+
+
+def repeated(keys: Sequence[str], subjects: Callable[[str], Collection[Subject]]) -> int:
+    """P2: incidents at the pager beyond one for each key, and for each group. `subjects`: of an incident."""
+    groups = [subject for key in set(keys) for subject in subjects(key)]
+    return len(keys) - len(set(keys)) + len(groups) - len(set(groups))
 
 
 def judge(requests: Sequence[Request], notes: Notes, lives: Mapping[str, Life]) -> tuple[list[str], dict[str, object]]:

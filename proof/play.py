@@ -16,20 +16,17 @@ from pathlib import Path
 
 from demo.audit import Difference
 from demo.ledger import WINDOW_MS
-from demo.workers import ROOT
-from proof import pages
+from proof import pages, tables
 from proof.faults import NOT_DONE, Row, rows
 from proof.field import Field, NotInTime
 from proof.harm import Unexpected
 from proof.intent import burst
 from proof.judgement import SHOWN, came, last_checks, long_controls
 from proof.nemesis import Nemesis
-from proof.report import Report, Result, into, joined
+from proof.report import Report, Result, joined
+from proof.tables import RESULTS
 
-RESULTS = ROOT / "bench" / "results" / "chaos.json"
 CONTROL_ROWS = ("21",)  # records again: without them there is nothing that dedupe could be off for
-CONTROLS = RESULTS.with_name("controls.json")
-PAGE = ROOT / "docs" / "reliability.md"
 GOOD, BAD, RECOVERY = 40, 25, 3_000  # so many good ones later less than 1 % is bad: the burn ends
 PATIENCE_S, LONG_PATIENCE_S = 90.0, 240.0  # for anything that must come
 
@@ -84,15 +81,14 @@ def play(order: Order) -> Report:
     seconds = round(time.monotonic() - begun, 1)
     report = Report(
         order.seed, order.long, seconds, joined(blamed(results, end.differences)), end.seen, end.figures, end.wrong,
-        NOT_DONE | dict.fromkeys(set(left) - {one.row for one in results}, "the time was over"),
+        NOT_DONE | dict.fromkeys(set(left) - {one.row for one in results}, "the time was over"), not order.only,
     )  # fmt: skip
     print(report.table(), flush=True)
     say(" ".join(f"{name}={value}" for name, value in report.checks.items()))
-    path, name = (CONTROLS, "controls") if order.controls else (RESULTS, "chaos")
     if order.controls or not order.only:
-        report.write(path, order.form)
+        report.write(RESULTS / f"{'controls' if order.controls else 'chaos'}.json", order.form)
     if order.page:
-        into(PAGE, path, name)
+        tables.write()
     if report.good:
         shutil.rmtree(directory, ignore_errors=True)
     else:
@@ -103,7 +99,7 @@ def play(order: Order) -> Report:
 def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
     """Storm, heal, and wait until work goes on and the page is there. What was lost is judged at the end, by window."""
     nemesis, wrong, begun_ms = Nemesis(field, seed), [], time.time_ns() // 1_000_000
-    sent, known_false, repeated = field.load.acknowledged, field.unasked(), field.repeated()
+    sent, late, known_false, repeated = field.load.acknowledged, field.late(), field.unasked(), field.repeated()
     failing = field.load.failing_gated(service) if row.gated else field.load.failing(service)
     if row.pages:
         known = field.known(service)
@@ -143,6 +139,7 @@ def play_row(field: Field, row: Row, service: str, seed: int) -> Result:
         row.number, row.name, seed, begun_ms, nemesis.injected, field.load.acknowledged - sent, 0, 0,
         sum(not came(page) for page in mine), len(field.unasked(known_false)), field.repeated() - repeated,
         nemesis.recovered_s, [page.overhead_seconds for page in mine if page.overhead_seconds is not None], wrong,
+        field.late() - late,
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Report: what each row cost, as JSON, as a table, and as an exit code.
 
 What: `Result` of a row, `Report` of a run, kept in bench/results/chaos.json by form and seed. Why: the promise is a
-number. It refuses to pass a run in which a control was not seen, or a row was not done.
+number. It refuses to pass a run in which a control was not seen, a row was not done, or a whole long run was not long.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from typing import Any
 from bench.results import machine
 from local.kafka import KAFKA_VERSION
 from proof.controls import Control
+from proof.faults import NOT_DONE
 
 HEAD = (
-    "row", "what", "faults", "events", "lost", "doubled", "missed", "false", "twice", "recovery p50 / p95 / max s",
+    "row", "what", "faults", "events", "lost", "doubled", "late", "missed", "false", "twice", "recovery p50 / p95 / max s",
     "page p99 s",
 )  # fmt: skip
-MARKS = "<!-- {}: begin -->", "<!-- {}: end -->"
+FIGURES = ("lost", "doubled", "late", "missed", "false_pages", "repeated_pages")
+NOT_MEASURED = "not measured"  # what an older run does not tell
+LONG_LEAST = {"worker_kills": 300, "measurements": 3_000_000}  # of a whole run of the long form
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 
@@ -39,7 +42,8 @@ def quantiles(values: Sequence[float]) -> dict[str, float | None]:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Result:
     """A row. `recovered_s`: of each kill and partition, from the kill until something sent after it came out; `pages_s`:
-    of each page, from when it could be known. `wrong`: anything else that must not be, in words."""
+    of each page, from when it could be known. `late`: measurements that were found too late while it lasted. `wrong`:
+    anything else that must not be, in words."""
 
     row: str
     name: str
@@ -55,6 +59,7 @@ class Result:
     recovered_s: Sequence[float]
     pages_s: Sequence[float]
     wrong: Sequence[str] = ()
+    late: int = 0
 
     @property
     def good(self) -> bool:
@@ -77,7 +82,7 @@ def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     recovery = "-" if back["max"] is None else f"{back['p50']} / {back['p95']} / {back['max']}"
     return (
         row["row"], row["name"], f"{row['faults']:,}", f"{row['events']:,}",
-        *(str(row[name]) for name in ("lost", "doubled", "missed", "false_pages", "repeated_pages")),
+        *(f"{row[name]:,}" if name in row else NOT_MEASURED for name in FIGURES),
         recovery, "-" if page is None else str(page),
     )  # fmt: skip
 
@@ -95,14 +100,14 @@ def joined(results: Sequence[Result]) -> list[Result]:
             doubled=before.doubled + one.doubled, missed=before.missed + one.missed,
             false_pages=before.false_pages + one.false_pages, repeated_pages=before.repeated_pages + one.repeated_pages,
             recovered_s=[*before.recovered_s, *one.recovered_s], pages_s=[*before.pages_s, *one.pages_s],
-            wrong=[*before.wrong, *one.wrong],
+            wrong=[*before.wrong, *one.wrong], late=before.late + one.late,
         )  # fmt: skip
     return list(found.values())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Report:
-    """A run."""
+    """A run. `not_done`: rows that were not played, with the reason; `whole`: no rows were chosen, its form asks for all."""
 
     seed: int
     long: bool
@@ -112,16 +117,32 @@ class Report:
     checks: dict[str, object]  # of the whole run: the foreign reader, revisions, the journal
     wrong: Sequence[str]
     not_done: dict[str, str]
+    whole: bool = True
 
     @property
     def good(self) -> bool:
-        """Whether everything held, and every control was seen."""
-        return not self.wrong and all(one.good for one in self.results) and all(one.passed for one in self.controls)
+        """Whether everything was done, everything held, and every control was seen."""
+        return not self.why()
+
+    def undone(self) -> list[str]:
+        """What the run should have done and did not, in words: nothing found in a run that tried nothing is no promise."""
+        found = [] if self.results else ["no row was played"]
+        found += [
+            f"row {row} was not played: {reason}"
+            for row, reason in sorted(self.not_done.items())
+            if NOT_DONE.get(row) != reason
+        ]
+        for name, least in LONG_LEAST.items() if self.long and self.whole else ():
+            done = self.checks.get(name, 0)
+            if not isinstance(done, int) or done < least:
+                found.append(f"{name}: {done}, where a whole long run has {least} at least")
+        return found
 
     def why(self) -> list[str]:
         """What did not hold, in words."""
         rows = [f"row {one.row}: {list(one.wrong) or one.cells()}" for one in self.results if not one.good]
-        return [*self.wrong, *rows, *(f"control not seen: {one.name}" for one in self.controls if not one.passed)]
+        unseen = [f"control not seen: {one.name}" for one in self.controls if not one.passed]
+        return [*self.undone(), *self.wrong, *rows, *unseen]
 
     def json(self) -> dict[str, Any]:
         """The whole of it."""
@@ -129,6 +150,7 @@ class Report:
         facts = {name: value for name, value in machine().items() if name != "peers"}
         return dataclasses.asdict(self) | {
             "good": self.good,
+            "why": self.why(),
             "measured": dt.datetime.now(dt.UTC).date().isoformat(),
             "machine": facts | {"broker": f"Apache Kafka {KAFKA_VERSION}, three nodes, embedded"},
             "results": [one.json() for one in self.results],
@@ -160,33 +182,3 @@ def controls_table(run: Mapping[str, Any]) -> str:
     """Wrongs on purpose, and what the oracle said of each."""
     rows = [f"| {one['name']} | {one['lost']:,} | {one['doubled']:,} | {one['said']} |" for one in run["controls"]]
     return "\n".join(["| control | lost | doubled | |", "|---|---|---|---|", *rows])
-
-
-def said(form: str, run: Mapping[str, Any]) -> str:
-    """One line about a run."""
-    checks, of = run["checks"], run["machine"]
-    gateway = f", {checks['gateway_kills']} of the gateway" if "gateway_kills" in checks else ""
-    return (
-        f"Seed {run['seed']}, {form} form, {run['measured']}, {run['seconds']:,.0f} s, "
-        f"{checks['measurements']:,} measurements, {checks['worker_kills']} kills of workers and "
-        f"{checks['broker_kills']} of brokers{gateway}: {'everything held' if run['good'] else 'IT DID NOT HOLD'}. "
-        f"{of['cores']} cores, {of['broker']}, Python {of['python']}."
-    )
-
-
-def into(page: Path, results: Path, name: str = "chaos") -> None:
-    """Put what the file of results says between the page's marks of that name: of each form a line for each seed, then the tables of the
-    least seed."""
-    known = json.loads(results.read_text(encoding="utf-8"))
-    parts = []
-    for form in ("short", "long"):
-        runs = [run for _, run in sorted(known.get(form, {}).items(), key=lambda item: int(item[0]))]
-        if runs:
-            parts += [*(f"* {said(form, run)}" for run in runs), "", f"Seed {runs[0]['seed']}:", "", table(runs[0]), ""]
-    for _, run in sorted(known.get("controls", {}).items(), key=lambda item: int(item[0])):
-        parts += [f"All controls, seed {run['seed']}, {run['measured']}:", "", controls_table(run), ""]
-    text = page.read_text(encoding="utf-8")
-    begin, end = (mark.format(name) for mark in MARKS)
-    head, _, rest = text.partition(begin)
-    _, _, tail = rest.partition(end)
-    page.write_text(f"{head}{begin}\n" + "\n".join(parts).rstrip() + f"\n{end}{tail}", encoding="utf-8")

@@ -16,12 +16,13 @@ import numpy as np
 from rollups.aggregate import Aggregate
 from rollups.intake import REASONS, LateRow
 from rollups.packing import CorruptState, pack, unpack
+from rollups.skew import WORDS as SKEWS
 from schemas.cells import ALL_COLUMNS, Cells, Column
 
 VERSION = "3"
 _COUNTERS = ("fence", "aggregated", "late", "evicted", "overflowed")
 _INTAKE = ("skipped", "accepted", "append_ms")
-_LATE = ("offset", "reason", "rows", "event_ms")
+_LATE = ("offset", "reason", "rows", "event_ms", "skew_ms")
 
 Families = dict[str, dict[str, Column]]
 
@@ -64,7 +65,7 @@ def _shape(aggregate: Aggregate) -> dict[str, str]:
 def _scalars(aggregate: Aggregate) -> dict[str, Column]:
     """Everything that is not a column already, as columns of integers."""
     intake, registry = aggregate.intake, aggregate.registry
-    late = [(row.offset, REASONS.index(row.reason), row.rows, row.event_ms) for row in intake.late]
+    late = [(row.offset, REASONS.index(row.reason), row.rows, row.event_ms, row.skew_ms) for row in intake.late]
     numbers = {
         "counters": [getattr(aggregate, name) for name in _COUNTERS],
         "intake": [getattr(intake, name) for name in _INTAKE],
@@ -74,6 +75,7 @@ def _scalars(aggregate: Aggregate) -> dict[str, Column]:
         "heard_ms": aggregate.heard_ms,
         "outbox": [len(aggregate.outbox)],
         "dropped": [aggregate.dropped[reason] for reason in REASONS],
+        "skewed": [intake.skewed[word] for word in SKEWS],
         "pending_dropped": [intake.dropped[reason] for reason in REASONS],
     }
     numbers |= {f"late_{name}": [row[at] for row in late] for at, name in enumerate(_LATE)}
@@ -139,8 +141,10 @@ def _load_scalars(aggregate: Aggregate, columns: dict[str, Column]) -> None:
     aggregate.closed, aggregate.heard_ms = numbers["closed"], numbers["heard_ms"]
     aggregate.dropped = Counter(dict(zip(REASONS, numbers["dropped"], strict=True)))
     aggregate.intake.dropped = Counter(dict(zip(REASONS, numbers["pending_dropped"], strict=True)))
+    aggregate.intake.skewed = Counter(dict(zip(SKEWS, numbers.get("skewed", [0] * len(SKEWS)), strict=True)))
+    numbers.setdefault("late_skew_ms", [0] * len(numbers["late_offset"]))  # of a snapshot from before there was skew
     late = zip(*(numbers[f"late_{name}"] for name in _LATE), strict=True)
-    aggregate.intake.late = [LateRow(offset, REASONS[reason], rows, at) for offset, reason, rows, at in late]
+    aggregate.intake.late = [LateRow(offset, REASONS[reason], *rest) for offset, reason, *rest in late]
     prefix = "watermark_"
     marks = {name.removeprefix(prefix): values for name, values in numbers.items() if name.startswith(prefix)}
     aggregate.intake.watermarks.load(marks)

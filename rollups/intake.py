@@ -1,7 +1,8 @@
 """What becomes of each measurement before it reaches a pane: seen before, from the future, too late, or taken.
 
-What: `Intake.take` drops what the fence has seen, what `Dedupe` has seen, what lies more than `future_ms` ahead of
-its broker time, and what lies behind the late horizon of its kind. Why in one place: each answer is a function of the
+What: `Intake.take` drops what the fence has seen and what `Dedupe` has seen, moves event times where the source's clock was
+wrong (`skew`), and drops what then lies more than `future_ms` ahead of its broker time, or behind the late horizon of its
+kind. Why in one place: each answer is a function of the
 log before the row (running maxima, row by row, never a chunk's maximum), so a replay cut into other chunks gives the
 same answers. It refuses silence: every row is counted under exactly one word.
 """
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from rollups.dedupe import Dedupe
 from rollups.limits import NEVER, PANE_MS, SOURCE_KINDS, Lateness, Limits
 from rollups.series import KIND_SHIFT
+from rollups.skew import AHEAD, BEHIND, UNCLEAR, row_shifts, shifts
 from rollups.watermark import Watermarks
 from schemas.measurements import Measurements
 
@@ -32,6 +34,7 @@ class LateRow:
     reason: str  # too_late | future
     rows: int
     event_ms: int  # earliest event time among them
+    skew_ms: int = 0  # what was added to the record's event times since its source's clock was wrong
 
 
 @dataclasses.dataclass(slots=True)
@@ -48,6 +51,7 @@ class Chunk:
     exemplar_trace: NDArray[np.void]
     record_offset: NDArray[np.int64]
     record_append_ms: NDArray[np.int64]
+    skew_ms: NDArray[np.int64] | None = None  # what was added to each row's event time; None: nothing to any
 
     def __len__(self) -> int:
         return len(self.index)
@@ -71,6 +75,7 @@ class Chunk:
             exemplar_trace=self.exemplar_trace[linked],
             record_offset=self.record_offset,
             record_append_ms=self.record_append_ms,
+            skew_ms=None if self.skew_ms is None else self.skew_ms[keep],
         )
 
 
@@ -99,6 +104,7 @@ class Intake:
         self.watermarks = Watermarks(lateness)
         self.late: list[LateRow] = []
         self.dropped: Counter[str] = Counter()
+        self.skewed: Counter[str] = Counter()  # rows by how their source's clock was wrong, since the state began
         self.skipped = 0  # rows at or below the fence
         self.accepted = 0  # all rows above it
         self.append_ms = NEVER
@@ -124,7 +130,21 @@ class Intake:
             self.dropped[DUPLICATE] += above - fresh
         if fresh < len(chunk):
             chunk = chunk.where(new[chunk.record])
-        return self._within_time(chunk) if len(chunk) else chunk
+        if not len(chunk):
+            return chunk
+        self._straighten(chunk, measurements)
+        return self._within_time(chunk)
+
+    def _straighten(self, chunk: Chunk, measurements: Measurements) -> None:
+        """Move the event times of sources whose clock was wrong."""
+        stamped = measurements.stamped
+        found = shifts(measurements.stamps, measurements.record_append_ms[stamped], self.lateness)
+        if found is None:
+            return
+        chunk.skew_ms, unclear = row_shifts(found, stamped, chunk.record, chunk.time_ms)
+        chunk.time_ms = chunk.time_ms + chunk.skew_ms
+        for word, rows in ((AHEAD, chunk.skew_ms < 0), (BEHIND, chunk.skew_ms > 0), (UNCLEAR, unclear)):
+            self.skewed[word] += int(np.count_nonzero(rows))
 
     def _within_time(self, chunk: Chunk) -> Chunk:
         """Refuse what is from the future or too late, row by row."""
@@ -175,8 +195,9 @@ class Intake:
         first = np.flatnonzero(np.concatenate([[True], offset[1:] != offset[:-1]]))
         counts = np.diff(np.append(first, len(offset)))
         earliest = np.minimum.reduceat(time_ms, first)
-        rows_of = zip(offset[first].tolist(), counts.tolist(), earliest.tolist(), strict=True)
-        self.late += [LateRow(at, reason, count, event_ms) for at, count, event_ms in rows_of]
+        skew_ms = np.zeros(len(first), np.int64) if chunk.skew_ms is None else chunk.skew_ms[rows][first]
+        rows_of = zip(offset[first].tolist(), counts.tolist(), earliest.tolist(), skew_ms.tolist(), strict=True)
+        self.late += [LateRow(at, reason, count, event_ms, by_ms) for at, count, event_ms, by_ms in rows_of]
 
 
 def by_pane(chunk: Chunk) -> list[tuple[int, int, NDArray[np.int64] | None]]:

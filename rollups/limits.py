@@ -59,6 +59,8 @@ class Lateness:
     horizon_ms: tuple[int, int, int, int] = (120_000, 120_000, 3_600_000, 120_000)
     grace_ms: int = 2_000
     future_ms: int = 60_000
+    skew_ahead_ms: int = 5_000  # a source's clock that is further ahead of the broker's is corrected; 0: never
+    skew_behind_ms: int = 300_000  # the same behind; above what a record may be on its way, see decision 19
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

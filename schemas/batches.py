@@ -20,6 +20,8 @@ from schemas.limits import BATCH_MEASUREMENTS, TIME_BOUND_MS, TRACE_BYTES, VALUE
 from schemas.lockstep import Lockstep
 from schemas.measurements import OUTCOME_NONE
 from schemas.pieces import Piece
+from schemas.stamps import FIELDS as STAMPS
+from schemas.stamps import sound
 from schemas.telemetry_rows import read_batch
 from schemas.telemetry_schema import BATCH
 from schemas.walk import read_long
@@ -36,6 +38,7 @@ class Heads:
     producer_end: NDArray[np.int64]  # byte after `boot`
     sequence: NDArray[np.int64]
     base_ms: NDArray[np.int64]
+    stamps: NDArray[np.int64]  # (4, n): see `schemas.stamps`
     column: NDArray[np.int64]  # (4, n): first byte of each column
     size: NDArray[np.int64]  # (4, n): bytes of each column
     exemplars: dict[int, list[tuple[int, bytes]]]  # by batch
@@ -52,8 +55,7 @@ def read_heads(buffer: NDArray[np.uint8], at: NDArray[np.int64], end: NDArray[np
     sequence = step.long()
     base_ms = step.long()
     step.require((base_ms >= 0) & (base_ms < _BASE_BOUND_MS))
-    for _ in range(4):  # clock pairs
-        step.long()
+    stamps = np.stack([step.long() for _ in range(len(STAMPS))])
     fields = [step.field() for _ in range(_COLUMNS)]
     index, delta, values, outcomes = (size for _, size in fields)
     rows = values >> 3
@@ -62,7 +64,7 @@ def read_heads(buffer: NDArray[np.uint8], at: NDArray[np.int64], end: NDArray[np
     exemplars = _read_exemplars(step, rows)
     crc32 = step.long()
     return Heads(
-        step.ok, producer_end, sequence, base_ms, np.stack([start for start, _ in fields]),
+        step.ok, producer_end, sequence, base_ms, stamps, np.stack([start for start, _ in fields]),
         np.stack([size for _, size in fields]), exemplars, crc32, step.at,
     )  # fmt: skip
 
@@ -190,6 +192,8 @@ class BatchReader:
             batches, counts = batches[taken], counts[taken]
             row_record = np.repeat(np.arange(len(batches)), counts)
         exemplar_row, exemplar_trace = _marked(heads.exemplars, batches, counts)
+        stamps = heads.stamps[:, batches]
+        told = sound(stamps)
         piece = Piece(
             record=rows[batches],
             producer=producer[batches],
@@ -202,6 +206,8 @@ class BatchReader:
             outcome=outcome,
             exemplar_row=exemplar_row,
             exemplar_trace=exemplar_trace,
+            stamped=np.flatnonzero(told),
+            stamps=stamps[:, told],
         )
         return piece, rows[~ok]
 

@@ -186,20 +186,24 @@ def encode_batch(
     value: ArrayLike,
     outcome: ArrayLike | None = None,
     sequence: int = -1,
+    stamps: tuple[int, int, int, int] = (0, 0, 0, 0),
     exemplars: Sequence[tuple[int, bytes]] = (),
     schema_id: int | None = None,
     changed: Mapping[str, object] | None = None,
 ) -> bytes:
-    """One framed TelemetryBatch. Columns have shape (n,). `changed` replaces fields, to write bad ones."""
+    """One framed TelemetryBatch. Columns have shape (n,). `changed` replaces fields, to write bad ones.
+
+    `stamps`: wall and forward clock at its making, and at its sending; zeros where there is no clock to tell of.
+    """
     row: dict[str, object] = {
         "source": producer.source,
         "boot": producer.boot,
         "sequence": sequence,
         "base_ms": base_ms,
-        "created_wall_ms": base_ms,
-        "created_mono_ms": 0,
-        "sent_wall_ms": base_ms,
-        "sent_mono_ms": 0,
+        "created_wall_ms": stamps[0],
+        "created_mono_ms": stamps[1],
+        "sent_wall_ms": stamps[2],
+        "sent_mono_ms": stamps[3],
         "series_index": np.asarray(series, "<u4").tobytes(),
         "delta_ms": np.asarray(delta_ms, "<u4").tobytes(),
         "values": np.asarray(value, "<f8").tobytes(),

@@ -17,6 +17,7 @@ from schemas.corrupt import CorruptRecord
 from schemas.known import Definitions, Producers, Tails
 from schemas.limits import TIME_BOUND_MS, VALUE_BOUND
 from schemas.lockstep import Lockstep
+from schemas.measurements import no_stamps
 from schemas.pieces import Piece
 from schemas.tails import TailReader
 from schemas.telemetry_rows import read_event
@@ -136,4 +137,6 @@ class EventReader:
             outcome=columns[5],
             exemplar_row=traced,
             exemplar_trace=trace,
+            stamped=np.zeros(0, np.int64),
+            stamps=no_stamps(),
         )

@@ -25,6 +25,11 @@ def mix64(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.asarray(out ^ (out >> np.uint64(31)), np.uint64)
 
 
+def no_stamps() -> NDArray[np.int64]:
+    """(4, 0) the stamps of no record."""
+    return np.zeros((4, 0), np.int64)
+
+
 @dataclasses.dataclass(slots=True)
 class Measurements:
     """n measurements out of r records, both in the order of the log; refused records are in neither.
@@ -44,6 +49,8 @@ class Measurements:
     record_rows: NDArray[np.int64]  # (r,) measurements in the record
     exemplar_row: NDArray[np.int64]  # (k,) row of each exemplar, rising
     exemplar_trace: NDArray[np.void]  # (k,) V16: trace ids
+    stamped: NDArray[np.int64]  # (s,) records that tell of their source's clocks, rising
+    stamps: NDArray[np.int64]  # (4, s) what these said, see `schemas.stamps`
 
     def __len__(self) -> int:
         return len(self.series)
@@ -61,6 +68,7 @@ class Measurements:
             series=whole, time_ms=whole, value=np.zeros(0, np.float64), outcome=np.zeros(0, np.uint8),
             row_record=whole, record_offset=whole, record_append_ms=whole, record_producer=np.zeros(0, np.uint64),
             record_sequence=whole, record_rows=whole, exemplar_row=whole, exemplar_trace=np.zeros(0, "V16"),
+            stamped=whole, stamps=no_stamps(),
         )  # fmt: skip
 
     def offset(self) -> NDArray[np.int64]:
@@ -89,6 +97,7 @@ class Measurements:
         place = np.cumsum(records) - 1
         row_place = np.cumsum(rows) - 1
         marked = rows[self.exemplar_row]
+        told = records[self.stamped]
         return Measurements(
             series=self.series[rows],
             time_ms=self.time_ms[rows],
@@ -102,4 +111,6 @@ class Measurements:
             record_rows=self.record_rows[records],
             exemplar_row=row_place[self.exemplar_row[marked]],
             exemplar_trace=self.exemplar_trace[marked],
+            stamped=place[self.stamped[told]],
+            stamps=self.stamps[:, told],
         )

@@ -30,6 +30,8 @@ class Piece:
     outcome: NDArray[np.uint8]
     exemplar_row: NDArray[np.int64]
     exemplar_trace: NDArray[np.void]
+    stamped: NDArray[np.int64]  # records that have stamps, rising
+    stamps: NDArray[np.int64]  # (4, s)
 
 
 def assemble(pieces: list[Piece], offset: NDArray[np.int64], append_ms: NDArray[np.int64]) -> Measurements:
@@ -52,6 +54,8 @@ def assemble(pieces: list[Piece], offset: NDArray[np.int64], append_ms: NDArray[
         record_rows=piece.rows,
         exemplar_row=piece.exemplar_row,
         exemplar_trace=piece.exemplar_trace,
+        stamped=piece.stamped,
+        stamps=piece.stamps,
     )
 
 
@@ -72,6 +76,8 @@ def _merged(pieces: list[Piece]) -> Piece:
         np.concatenate([piece.exemplar_row + first for piece, first in zip(pieces, first_row, strict=False)])
     ]
     exemplar_order = np.argsort(exemplar_row, kind="stable")
+    stamped = place[np.concatenate([piece.stamped + first for piece, first in zip(pieces, first_record, strict=False)])]
+    stamp_order = np.argsort(stamped, kind="stable")
     return Piece(
         record=record[order],
         producer=np.concatenate([piece.producer for piece in pieces])[order],
@@ -84,4 +90,6 @@ def _merged(pieces: list[Piece]) -> Piece:
         outcome=np.concatenate([piece.outcome for piece in pieces])[row_order],
         exemplar_row=exemplar_row[exemplar_order],
         exemplar_trace=np.concatenate([piece.exemplar_trace for piece in pieces])[exemplar_order],
+        stamped=stamped[stamp_order],
+        stamps=np.concatenate([piece.stamps for piece in pieces], axis=1)[:, stamp_order],
     )

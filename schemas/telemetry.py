@@ -29,6 +29,7 @@ from schemas.keyed_hash import KeyedHash
 from schemas.known import BatchTails, Definitions, Producers, Resolve, Tails
 from schemas.measurements import Measurements
 from schemas.pieces import Piece, assemble
+from schemas.stamps import sound
 from schemas.telemetry_rows import TelemetryRow, read_batch, read_event
 from schemas.telemetry_schema import BATCH, EVENT
 
@@ -163,6 +164,8 @@ def piece_of(record: int, found: TelemetryRow, definitions: Definitions) -> Piec
     """The measurements, with definition numbers as series, of one strictly read record at place `record`."""
     table = np.array(definitions.numbers(found.definitions, record), np.int64)
     rows = len(found.value)
+    stamps = np.array(found.stamps, np.int64)[:, None]
+    told = sound(stamps)
     return Piece(
         record=np.array([record]),
         producer=np.array([found.producer], np.uint64),
@@ -175,4 +178,6 @@ def piece_of(record: int, found: TelemetryRow, definitions: Definitions) -> Piec
         outcome=found.outcome,
         exemplar_row=np.array([row for row, _ in found.exemplars], np.int64),
         exemplar_trace=np.frombuffer(b"".join(trace for _, trace in found.exemplars), "V16"),
+        stamped=np.flatnonzero(told),
+        stamps=stamps[:, told],
     )

@@ -18,6 +18,7 @@ from schemas import corrupt, limits
 from schemas.framing import Schema
 from schemas.measurements import OUTCOME_NONE
 from schemas.records import MEASURE_KINDS, SOURCE_KINDS, MeasureKind, SeriesDefinition, SourceKind, short_hash
+from schemas.stamps import FIELDS as STAMPS
 from schemas.strict import Refusal, Row, checked, mapping, octets, rows, text, whole
 from schemas.telemetry_schema import BATCH, EVENT
 
@@ -38,6 +39,7 @@ class TelemetryRow:
     value: NDArray[np.float64]
     outcome: NDArray[np.uint8]
     exemplars: list[tuple[int, bytes]]  # (row, trace id)
+    stamps: tuple[int, ...] = (0,) * len(STAMPS)  # see `schemas.stamps`; an event has none
 
     @property
     def producer(self) -> int:
@@ -116,6 +118,7 @@ def batch_row(row: Row) -> TelemetryRow:
         value=value,
         outcome=outcome,
         exemplars=batch_exemplars(row, len(value)),
+        stamps=tuple(whole(row, field) for field in STAMPS),
     )
 
 

@@ -56,6 +56,7 @@ class AggregateStep:
         self._decoder = decoder(self._aggregate)
         self._letters: list[Outgoing] = []
         self._reported: dict[str, int] = {}
+        self._skewed: dict[str, int] = {}
         self._compact_at_ms = 0
 
     @property
@@ -82,6 +83,8 @@ class AggregateStep:
         ]
         for late in self._aggregate.intake.late[known_late:]:
             detail = f"{late.rows} measurements of the record, the oldest at {late.event_ms}"
+            if late.skew_ms:
+                detail += f", after {late.skew_ms} ms were added for its source's clock"
             self._letters.append(self._letter(fresh, late.offset, topics.LATE, late.reason, detail, -1))
 
     def _letter(self, records: Records, offset: int, topic: str, reason: str, detail: str, byte: int) -> Outgoing:
@@ -136,6 +139,9 @@ class AggregateStep:
         }
         selfmetrics.fates(self._reported, now)
         self._reported = now
+        skewed = dict(self._aggregate.intake.skewed)
+        selfmetrics.skewed(self._skewed, skewed)
+        self._skewed = skewed
         selfmetrics.unaccounted(STAGE, self.partition, self.unaccounted)
         selfmetrics.series(self.partition, len(self._aggregate.registry))
         for kind, newest_ms in enumerate(self._aggregate.intake.watermarks.max_event_ms):

@@ -26,6 +26,11 @@ SNAPSHOT = Histogram("tocsin_snapshot_seconds", "Making a snapshot's bytes", ["s
 STATE_BYTES = Gauge("tocsin_state_bytes", "Bytes of the last snapshot", ["stage"])
 RESTORE = Histogram("tocsin_restore_seconds", "Loading one partition's state", ["stage"], buckets=_SECONDS)
 MEASUREMENTS = Counter("tocsin_measurements", "Measurements by what became of them", ["fate"])
+SKEW = Counter(
+    "tocsin_skew_corrected",
+    "Measurements moved since their source's clock was ahead or behind; unclear: wrong, and left as they were",
+    ["clock"],
+)
 UNACCOUNTED = Gauge(
     "tocsin_unaccounted_events",
     "What came in and is not found again; aggregate and merge: measurements, notify: deliveries. 0 unless we are wrong",
@@ -126,6 +131,12 @@ def fates(before: Mapping[str, int], now: Mapping[str, int]) -> None:
         gained = count - before.get(fate, 0)
         if gained > 0:
             MEASUREMENTS.labels(fate).inc(gained)
+
+
+def skewed(before: Mapping[str, int], now: Mapping[str, int]) -> None:
+    """Add what a step's counters of wrong clocks gained since `before`."""
+    for clock, count in now.items():
+        SKEW.labels(clock).inc(max(count - before.get(clock, 0), 0))
 
 
 def series(partition: int, active: int) -> None:

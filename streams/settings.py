@@ -37,6 +37,8 @@ class Settings(KafkaSecurity):
     horizon_ms: KindsMs = _DEFAULT.horizon_ms
     grace_ms: int = Field(_DEFAULT.grace_ms, ge=0)
     future_ms: int = Field(_DEFAULT.future_ms, ge=0)
+    skew_ahead_ms: int = Field(_DEFAULT.skew_ahead_ms, ge=0)  # 0: a clock that is ahead is not corrected
+    skew_behind_ms: int = Field(_DEFAULT.skew_behind_ms, ge=0)  # 0: one that is behind is not
     max_series: int = Field(Limits().max_series, ge=1)
 
     checkpoint_s: float = Field(0.2, gt=0.0, le=10.0)
@@ -83,7 +85,9 @@ class Settings(KafkaSecurity):
     @property
     def lateness(self) -> Lateness:
         """The rollups room's time bounds."""
-        return Lateness(self.lateness_ms, self.horizon_ms, self.grace_ms, self.future_ms)
+        return Lateness(
+            self.lateness_ms, self.horizon_ms, self.grace_ms, self.future_ms, self.skew_ahead_ms, self.skew_behind_ms
+        )
 
     @property
     def limits(self) -> Limits:

@@ -24,7 +24,8 @@ CLIENT = tomllib.loads((ROOT / "client/pyproject.toml").read_text(encoding="utf-
 ROOMS = set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
 BUILD = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
 DATA = {".avsc", ".yaml", ".json", ".toml", ".gz", ".typed"}
-RUN = ("local", "kafka", "agent", "celery", "gateway")  # extras whose packages are imported by what is installed
+#: Extras whose packages are imported by what is installed.
+RUN = ("local", "kafka", "agent", "celery", "faust", "gateway")
 #: Imports that a function makes only where the package is there: the second way to a broker, the fake mail server.
 OPTIONAL = {"aiosmtpd", "docker", "testcontainers"}
 

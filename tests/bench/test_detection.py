@@ -63,11 +63,28 @@ def test_figures_are_ratios_of_medians():
     def pages(*overheads: float) -> list[detection.Page]:
         return [detection.Page(1.0, over + 1, over) for over in overheads]
 
-    found = detection.summed({"tocsin": pages(0.5, 1.0, 9.0), "default": pages(40.0), "fastest": pages(2.0)})
+    found = detection.summed([{"tocsin": pages(0.5, 1.0, 9.0), "default": pages(40.0), "fastest": pages(2.0)}])
     values = {figure.name: figure.value for figure in found}
     assert values["page_overhead_vs_prometheus_default_ratio"] == 40.0
     assert values["page_overhead_vs_prometheus_fastest_ratio"] == 2.0
     assert [figure.reached for figure in found if figure.goal] == [True, False]
+
+
+def test_every_run_is_a_sample_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    told = iter([1.0, 2.0, 4.0])
+
+    def run(rig: object, pace: object) -> dict[str, list[detection.Page]]:
+        ours = next(told)
+        return {
+            name: [detection.Page(1.0, over, over)]
+            for name, over in (("tocsin", ours), ("default", 40.0), ("fastest", 8.0))
+        }
+
+    monkeypatch.setattr(detection, "run", run)
+    monkeypatch.setattr(detection.prometheus, "installed", lambda: True)
+    found = {figure.name: figure.samples for figure in detection.figures(None, 3, lambda text: None, quick=True)}
+    assert found["page_overhead_vs_prometheus_fastest_ratio"] == (8.0, 4.0, 2.0)
+    assert found["detection_overhead_tocsin_s"] == (1.0, 2.0, 4.0)
 
 
 def test_each_route_has_its_ratio_once_it_burns():

@@ -40,6 +40,14 @@ def test_what_was_measured_is_shown_and_nothing_else():
     assert list(pictures(made_up())) == ["single-events.svg"]
 
 
+def test_a_ratio_that_is_no_quotient_of_the_columns_says_so():
+    figures = made_up()
+    assert "by the columns" not in page(figures)
+    other = Figure("single_vs_quix_ratio", "x", (16.0,), ">= 10", "27,000 events/s")
+    figures[other.name] = other.row() | {"mode": "full", "measured": "2026-01-02"}
+    assert "another one: Quix Streams 16 x beside it, 15 x by the columns." in page(figures)
+
+
 def test_a_picture_that_is_no_longer_of_the_page_goes(tmp_path):
     drawn = tmp_path / "drawn"
     drawn.mkdir()

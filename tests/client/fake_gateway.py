@@ -60,6 +60,18 @@ class Gateway:
             return [value for batch in self.stored.values() for value in batch.value.tolist()]
 
 
+def counted(gateway: Gateway, metric: str, label: str) -> Counter[tuple[str, int]]:
+    """(the label's value, outcome) -> how many measurements of the metric are stored."""
+    found: Counter[tuple[str, int]] = Counter()
+    with gateway.lock:
+        for batch in gateway.stored.values():
+            for place, outcome in zip(batch.series.tolist(), batch.outcome.tolist(), strict=True):
+                name, _, _, _, labels = batch.identities[place]
+                if name == metric:
+                    found[dict(labels)[label], outcome] += 1
+    return found
+
+
 def split(body: bytes) -> list[Batch]:
     """The batches of a body. Raises NotARecord."""
     found, at = [], 0

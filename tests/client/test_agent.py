@@ -78,6 +78,26 @@ def test_what_a_system_does_not_tell_is_counted_and_costs_nothing_else(monkeypat
     assert ("system.cpu.utilization", "") in found
 
 
+def test_one_bad_mount_costs_itself_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["/unreadable", "/\udce9t\udce9", "/", "/\x01"]  # the second is not UTF-8, the fourth is no label
+
+    def usage(name: str) -> SimpleNamespace:
+        if name == "/unreadable":
+            raise PermissionError(name)
+        return SimpleNamespace(percent=50.0)
+
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **asked: [SimpleNamespace(mountpoint=name) for name in names])
+    monkeypatch.setattr(psutil, "disk_usage", usage)
+    transport = MemoryTransport()
+    with Client(service="host", source="h1", transport=transport, flush_interval=3600) as made:
+        Agent(made).sample()
+    found = seen(transport)
+    told = [label for metric, label in found if metric == "system.filesystem.utilization"]
+    assert told[:2] == ["/\ufffdt\ufffd", "/"]
+    assert found["tocsin.agent.failed", "file_systems"][0] >= 1.0
+    assert ("system.network.io", "receive") in found or ("system.memory.utilization", "") in found
+
+
 def agent(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     settled = {**os.environ, "PYTHONPATH": SOURCES, **environment}
     return subprocess.Popen(

@@ -112,7 +112,7 @@ def test_series_past_the_limit_fold_into_a_visible_overflow() -> None:
         assert made.stats.folded == 7
         assert made.stats.series == 4
     batch = read_batch(transport.records[0][1])
-    assert ("tocsin_overflow", "true") in batch.identities[int(batch.series[-1])][4]
+    assert ("tocsin_overflow", "true") in batch.identities[int(batch.series[9])][4]
 
 
 def test_nothing_is_taken_after_close_and_nothing_raises() -> None:

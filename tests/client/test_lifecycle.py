@@ -16,50 +16,8 @@ from pathlib import Path
 import pytest
 from tocsin import Client, InvalidOption, MemoryTransport, lifecycle
 
-from demo.wire import Batch, read_batch
-from tests.client.emitter import read
-
-ROOT = Path(__file__).parents[2]
-PATHS = os.pathsep.join([str(ROOT), str(ROOT / "client" / "src")])
-BEGIN = """
-import os, random, signal, sys, threading, time
-from tocsin import Client
-from tests.client.emitter import Recording
-OUT = sys.argv[1]
-def client(**options):
-    settled = {'source': 's', 'service': 'x', 'flush_interval': 3600, 'report': False, 'catch_up_jitter': 0.0,
-               'transport': Recording(OUT, random.Random(1), faults=False), **options}
-    return Client(**settled)
-"""
-
-
-def start(script: str, out: Path, *more: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", BEGIN + script, str(out), *map(str, more)]
-    return subprocess.Popen(
-        command, env={**os.environ, "PYTHONPATH": PATHS}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def ended(process: subprocess.Popen[str], code: int = 0) -> str:
-    out, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (code, "")
-    return out
-
-
-def told(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line, process.communicate(timeout=60)
-    return line
-
-
-def batches(out: Path) -> list[Batch]:
-    return [read_batch(value) for value in read(out.read_bytes())] if out.exists() else []
-
-
-def values(out: Path) -> list[float]:
-    return sorted(value for batch in batches(out) for value in batch.value.tolist())
-
+from demo.wire import read_batch
+from tests.client.processes import BEGIN, PATHS, batches, ended, printed, start, told, values
 
 BUSY = 1.5  # seconds that a busy machine may add to a deadline
 WAIT = "print('up', flush=True)\nwhile True: time.sleep(0.02)\n"
@@ -184,6 +142,47 @@ def test_clients_share_the_longest_of_their_deadlines_at_exit(monkeypatch: pytes
     assert given == {"a": 2.0, "b": 1.0, "c": 0.5}
 
 
+def test_a_client_that_cannot_be_closed_keeps_no_other_from_it(tmp_path: Path) -> None:
+    """Nor the host from its own way to end, when a signal asks for it."""
+    script = (
+        "class Broken(Recording):\n"
+        "    def close(self): raise RuntimeError('a fault of its own')\n"
+        "def end(number, frame): os.write(1, b'ended\\n'); sys.exit(7)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "first = client(sigterm=True, transport=Broken(OUT, random.Random(1), faults=False))\n"
+        "from tocsin import lifecycle\n"
+        "lifecycle._members[-1].commit = None  # as broken as can be\n"
+        "first.gauge('g').set(1.0)\n"
+        "second = client()\nsecond.gauge('g').set(2.0)\n"
+    )
+    process = start(script + WAIT, tmp_path / "out")
+    told(process)
+    process.send_signal(signal.SIGTERM)
+    assert ended(process, 7) == "ended\n"
+    assert values(tmp_path / "out") == [1.0, 2.0]
+
+
+def test_forks_of_a_child_leave_nothing_to_run_at_its_end(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        BEGIN + "import multiprocessing\nfrom multiprocessing import util\n"
+        "def work():\n"
+        "    c = client()\n"
+        "    before = len(util._finalizer_registry)\n"
+        "    for _ in range(20):\n"
+        "        child = os.fork()\n"
+        "        if child == 0: os._exit(0)\n"
+        "        os.waitpid(child, 0)\n"
+        "    print(len(util._finalizer_registry) - before)\n"
+        "    c.gauge('g').set(1.0)\n"
+        "if __name__ == '__main__':\n"
+        "    child = multiprocessing.get_context('fork').Process(target=work)\n"
+        "    child.start(); child.join()\n"
+    )
+    assert printed(program, tmp_path / "out") == "0\n"
+    assert values(tmp_path / "out") == [1.0]
+
+
 def test_a_fork_holds_both_pumps_of_a_client_still() -> None:
     made = Client(source="s", service="x", transport=MemoryTransport())
     pumps = (made._pump, made._logs.pump)
@@ -251,11 +250,7 @@ def test_children_of_multiprocessing_send_what_they_recorded(tmp_path: Path, met
         "    for child in children: child.join()\n"
         "    print([child.exitcode for child in children])\n"
     )
-    done = subprocess.run(
-        [sys.executable, str(program), str(tmp_path / "out")],
-        env={**os.environ, "PYTHONPATH": PATHS}, capture_output=True, text=True, timeout=90, check=False,
-    )  # fmt: skip
-    assert (done.stdout, done.returncode) == ("[0, 0, 0]\n", 0), done.stderr
+    assert printed(program, tmp_path / "out") == "[0, 0, 0]\n"
     assert values(tmp_path / "out") == [0.0, 1.0, 2.0]
 
 

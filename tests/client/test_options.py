@@ -45,6 +45,15 @@ def test_a_bad_variable_is_named_with_its_value(variable: str, value: str, expec
     assert expected in str(found.value)
 
 
+@pytest.mark.parametrize("option", ["token", "hash_key"])
+@pytest.mark.parametrize("value", [b"0123456789abcdef", 1234567890123456])
+def test_no_message_repeats_a_secret(option: str, value: object) -> None:
+    with pytest.raises(InvalidOption, match=option) as found:
+        options.settle({option: value}, {})
+    assert "123456789" not in str(found.value)
+    assert type(value).__name__ in str(found.value)
+
+
 def test_the_limit_of_series_is_not_a_workers_setting() -> None:
     assert options.settle({}, {"TOCSIN_MAX_SERIES": "5"})["max_series"] != 5
 

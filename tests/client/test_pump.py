@@ -302,9 +302,12 @@ def test_what_was_taken_and_then_lost_is_reported_as_a_metric() -> None:
     transport.answer(Rejected("MSG_SIZE_TOO_LARGE"))
     made.flush(0)
     made.flush(0)
-    (found,) = [batch for batch in transport.offered if batch.identities[-1][0] == "tocsin.client.dropped"]
-    assert dict(found.identities[-1][4])["reason"] == "rejected"
-    assert found.value.tolist()[-1] == 1.0
+    told = {
+        (batch.identities[place][0], dict(batch.identities[place][4]).get("reason")): amount
+        for batch in transport.offered
+        for place, amount in zip(batch.series.tolist(), batch.value.tolist(), strict=True)
+    }
+    assert told["tocsin.client.dropped", "rejected"] == 1.0
     transport.answer(None)
     made.close()
 

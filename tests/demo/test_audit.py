@@ -6,18 +6,21 @@ import dataclasses
 import itertools
 import time
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
 from tocsin import MemoryTransport
 
+from demo import windows
 from demo.audit import Audit, Verdict
-from demo.ledger import Ledger
+from demo.ledger import Cell, Ledger
 from demo.play import Player
 from demo.story import Fault, Story
 from rollups.aggregate import Aggregate
 from rollups.limits import Lateness, Limits
 from rollups.merge import Merge
+from rollups.windows import Window
 from schemas.cells import FLAG_CORRECTION, FLAG_FINAL, Cells
 from schemas.records import MeasureKind, SeriesDefinition, SourceKind
 from schemas.telemetry import TelemetryDecoder
@@ -69,8 +72,7 @@ def aggregated(logs: list[list[Record]], without_late: bool = True) -> Audit:
                     offsets[target] += 1
             for merge in merges:
                 for batch in merge.drain():
-                    if batch.window_ms == 10_000:
-                        audit.read_rollup(batch.cells.columns())
+                    audit.read_rollup(batch.cells.columns(), batch.window_ms)
     return audit
 
 
@@ -107,11 +109,60 @@ def test_one_record_missing_is_found(played: tuple[Ledger, list[list[Record]]]) 
 def test_one_more_row_read_twice_is_found(played: tuple[Ledger, list[list[Record]]]) -> None:
     ledger, logs = played
     audit = aggregated(logs)
-    key, (revision, cell) = next(iter(audit._found.items()))
+    key, (revision, cell) = next(item for item in audit._found.items() if item[0][0] == 10_000)
     audit._found[key] = (revision, dataclasses.replace(cell, count=cell.count + 1))
     assert audit.compare(ledger.snapshot()).doubled == 1
     audit._found[key] = (revision, dataclasses.replace(cell, fingerprint=cell.fingerprint ^ 1))
     assert audit.compare(ledger.snapshot()).altered == 1
+
+
+@pytest.mark.parametrize("without_late", [True, False])
+def test_a_minute_and_five_are_the_sum_of_their_seconds(
+    played: tuple[Ledger, list[list[Record]]], without_late: bool
+) -> None:
+    ledger, logs = played
+    audit, truth = aggregated(logs, without_late), ledger.snapshot()
+    for window_ms, at_least in ((60_000, 3), (300_000, 1)):
+        over_ms = max(start for _, start in truth)
+        found = windows.compare(truth, audit.found(window_ms), audit.late(), window_ms, over_ms)
+        assert found.differences == []
+        assert len({start for _, start in audit.found(window_ms)}) >= at_least
+        assert found.aggregated == sum(cell.count for cell in truth.values())
+
+
+def test_a_minute_that_says_anything_else_is_found(played: tuple[Ledger, list[list[Record]]]) -> None:
+    ledger, logs = played
+    audit, truth = aggregated(logs), ledger.snapshot()
+    at = next(key for key, (_, cell) in audit._found.items() if key[0] == 60_000 and cell.good)
+    as_of, cell = audit._found[at]
+    (code, count), *others = cell.buckets
+    wrong: dict[str, Any] = {"buckets": ((code - 1, count), *others)}
+    wrong |= {name: getattr(cell, name) + 1 for name in ("count", "total", "high", "fingerprint", "good", "outcomes")}
+    for name, value in wrong.items():
+        audit._found[at] = (as_of, dataclasses.replace(cell, **{name: value}))
+        found = windows.compare(truth, audit.found(60_000), {}, 60_000, 0)
+        assert [(one.start_ms, one.sent) for one in found.differences] == [(at[2], cell)], name
+
+
+def test_a_minute_that_is_not_corrected_is_found(
+    played: tuple[Ledger, list[list[Record]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, logs = played
+    add = Window.add
+    monkeypatch.setattr(Window, "add", lambda self, *rows: None if self.final else add(self, *rows))
+    audit, truth = aggregated(logs, without_late=False), ledger.snapshot()
+    assert audit.compare(truth).exact
+    assert windows.compare(truth, audit.found(60_000), {}, 60_000, 0).lost > 0
+
+
+def test_a_minute_that_does_not_come_is_lost_once_it_is_over() -> None:
+    series, cell = ("m", "gauge", "1", "web", ()), Cell(2, 7, 3.0, 4.0, 9)
+    truth, late = {(series, 70_000): cell, (series, 110_000): cell}, {(series, 70_000): cell}
+    assert windows.compare(truth, {}, {}, 60_000, 119_999).exact
+    assert windows.compare(truth, {}, {}, 60_000, 120_000).lost == 4
+    assert windows.compare(truth, {}, late, 60_000, 120_000).lost == 2
+    assert windows.compare(truth, {(series, 60_000): cell}, late, 60_000, 0).exact
+    assert windows.compare(truth, {(series, 60_000): cell + cell}, late, 60_000, 0).doubled == 2
 
 
 def block(as_of: int, count: int, revision: int = 0, flags: int = 0) -> dict[str, bytes]:
@@ -180,6 +231,5 @@ def test_a_worker_that_catches_up_drops_nothing() -> None:
         turn(number, [], now_ms + 600_000, caught_up=True)
     audit = Audit()
     for batch in merge.drain():
-        if batch.window_ms == 10_000:
-            audit.read_rollup(batch.cells.columns())
+        audit.read_rollup(batch.cells.columns(), batch.window_ms)
     assert audit.compare(truth).lost == 0

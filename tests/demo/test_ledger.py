@@ -12,7 +12,8 @@ from demo.wire import Identity
 
 
 def publish(transport: object, values: list[tuple[int, int]]) -> Client:
-    made = Client(source="v1", service="fleet", kind="vehicle", transport=transport, flush_interval=3600)  # type: ignore[arg-type]
+    options = {"service": "fleet", "kind": "vehicle", "flush_interval": 3600, "report": False}
+    made = Client(source="v1", transport=transport, **options)  # type: ignore[arg-type]
     gauge = made.gauge("speed")
     for time_ms, value in values:
         gauge.set(value, time_ms)

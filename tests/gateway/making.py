@@ -25,13 +25,20 @@ from schemas.records import MeasureKind
 BASE_MS = 1_700_000_000_000
 
 
-def batch(source: str = "source-1", sequence: int = 0, rows: int = 5, boot: str = "boot", **changed: object) -> bytes:
+def batch(
+    source: str = "source-1",
+    sequence: int = 0,
+    rows: int = 5,
+    boot: str = "boot",
+    stamps: tuple[int, int, int, int] = (0, 0, 0, 0),
+    **changed: object,
+) -> bytes:
     """One framed batch whose values are 0, 1, 2 …"""
     entries = [SeriesEntry("made.count", MeasureKind.COUNTER), SeriesEntry("made.level", MeasureKind.GAUGE, "ms")]
     return encode_batch(
         entries, Resource(service="made"), Producer(source, boot),
         base_ms=BASE_MS, series=[row % 2 for row in range(rows)], delta_ms=list(range(rows)),
-        value=[float(row) for row in range(rows)], sequence=sequence, changed=changed,
+        value=[float(row) for row in range(rows)], sequence=sequence, stamps=stamps, changed=changed,
     )  # fmt: skip
 
 

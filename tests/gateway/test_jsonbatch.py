@@ -44,6 +44,7 @@ def test_everything_arrives_as_it_was_said():
     assert row.time_ms.tolist() == [BASE_MS, BASE_MS + 5, BASE_MS - 5]
     assert row.value.tolist() == [812.5, 812.5, -3.0]
     assert row.outcome.tolist() == [1, 0, 2]
+    assert row.stamps == (BASE_MS + 9, 0, BASE_MS + 9, 0), "one clock, and no forward one"
     assert row.exemplars == [(0, bytes.fromhex("0af7651916cd43dd8448eb211c80319c"))]
 
 
@@ -52,6 +53,7 @@ def test_what_is_left_out_comes_from_the_identity_and_is_not_deduplicated():
     assert isinstance(data, bytes)
     row = read(data)
     assert (row.source, row.sequence) == ("shop-web", -1)
+    assert row.stamps == (0, 0, 0, 0), "whose clock is not told is not corrected"
     assert isinstance(judged(data, Identity("key", "shop", source="shop-web")), Record)
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 import pytest
 
+from gateway import replay
 from gateway.identity import ANYBODY, Identity
 from gateway.intake import Intake
 from gateway.refusal import busy
 from gateway.replay import replayed
 from gateway.spool import Spool
-from tests.gateway.making import batch, until
+from gateway.verdicts import read
+from tests.gateway.making import BASE_MS, batch, until
 from tests.gateway.test_intake import Kept, statuses
 
 
@@ -57,6 +60,25 @@ async def test_without_a_broker_records_are_spooled_and_a_repeat_is_known(held):
         await until(lambda: not held.left)
     assert broker.records == [(b"source-1", batch(sequence=0), [("tenant", b"fleet")])]
     assert held.age_now_s == 0.0, "nothing waits, so nothing grows old"
+
+
+async def test_the_time_in_the_spool_is_not_taken_for_a_clock_that_is_behind(held, monkeypatch):
+    broker = Broker()
+    gone(broker)
+    intake = Intake(broker, spool=held)
+    stamps = (BASE_MS, 50, BASE_MS + 9, 59)
+    await intake.take(ANYBODY, [batch(sequence=0, stamps=stamps), batch(sequence=1)])
+    received_ms = time.time_ns() // 1_000_000
+    monkeypatch.setattr(replay.time, "time_ns", lambda: (received_ms + 1_800_000) * 1_000_000)
+    back(broker)
+    async with replaying(held, broker):
+        await until(lambda: not held.left)
+    (_, stamped, _), (_, plain, _) = broker.records
+    made, forward, sent, sent_forward = read(stamped).stamps
+    assert (made, forward) == stamps[:2]
+    assert 1_800_000 <= sent - stamps[2] < 1_860_000
+    assert sent - stamps[2] == sent_forward - stamps[3]
+    assert plain == batch(sequence=1)
 
 
 async def test_what_comes_in_meanwhile_does_not_overtake(held):

@@ -17,7 +17,7 @@ from gateway.parts import joined
 from gateway.quotas import Quotas, Rates
 from gateway.refusal import busy
 from gateway.uploads import APPEND, EACH, PATH, Upload, Uploads
-from tests.gateway.making import batch, listening, send, until
+from tests.gateway.making import BASE_MS, batch, listening, send, until
 from tests.gateway.test_intake import Kept
 
 FLEET = Identity("k", "fleet", prefix="")
@@ -133,6 +133,14 @@ class Cut:
         if not self._parts:
             raise ConnectionResetError("Connection lost")
         return self._parts.pop(0)
+
+
+async def test_clocks_of_sending_from_before_the_upload_are_taken_out_and_offsets_count_what_was_sent():
+    stamped = batch("car-1", 0, stamps=(BASE_MS, 50, BASE_MS + 9, 59))
+    async with yard() as made:
+        got = await made.append(where := await made.begin(), 0, data := joined([stamped]))
+        assert (got.status, await made.offset(where)) == (200, (len(data), "?1"))
+    assert values(made.kept) == [batch("car-1", 0, stamps=(BASE_MS, 50, 0, 0))]
 
 
 async def test_whole_records_of_an_append_that_was_cut_are_taken():

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from tocsin import Client, Transport
 
-from demo.audit import TopicReader
+from demo.audit import TOPICS, Audit, TopicReader
+from demo.ledger import Cells
 from demo.pager import Pager, stand_ins
 from demo.workers import ROOT, Workers
 from local.kafka import EmbeddedBroker
@@ -85,6 +86,22 @@ class Tap:
 
     def close(self) -> None:
         self._reader.close()
+
+
+class Seen:
+    """What came out, by series and window, as the demo's audit reads it."""
+
+    def __init__(self, tap: Tap) -> None:
+        self.audit = Audit()
+        self._tap, self._read = tap, 0
+
+    def cells(self) -> Cells:
+        """By now."""
+        for entry in self._tap.entries[self._read :]:
+            if entry.topic in TOPICS:
+                self.audit.read(entry.topic, entry.value)
+        self._read = len(self._tap.entries)
+        return self.audit.found()
 
 
 class Finished(NamedTuple):

@@ -28,6 +28,7 @@ PRODUCERS = st.builds(Producer, TEXT, TEXT)
 SEQUENCES = st.integers(-(2**63), 2**63 - 1) | st.integers(-1, 300)
 TIMES = st.integers(0, limits.TIME_BOUND_MS - 1)
 VALUES = st.floats(-limits.VALUE_BOUND, limits.VALUE_BOUND, exclude_min=True, exclude_max=True)
+CLOCKS = st.sampled_from([0, 1, 1_800_000_000_000, 2**53 - 1, 2**53, -1, 2**63 - 1]) | st.integers(-(2**63), 2**63 - 1)
 TRACES = st.just(b"") | st.binary(min_size=16, max_size=16)
 
 
@@ -56,7 +57,7 @@ def batches(draw: st.DrawFn) -> bytes:
         entries, draw(RESOURCES), draw(PRODUCERS), base_ms=draw(st.integers(0, 2**53 - 2**32 - 1)),
         series=column(st.integers(0, len(entries) - 1)), delta_ms=column(st.integers(0, 2**32 - 1)),
         value=column(VALUES), outcome=column(st.integers(0, 2)) if draw(st.booleans()) else None,
-        sequence=draw(SEQUENCES), exemplars=exemplars,
+        sequence=draw(SEQUENCES), exemplars=exemplars, stamps=draw(st.tuples(CLOCKS, CLOCKS, CLOCKS, CLOCKS)),
     )  # fmt: skip
 
 
@@ -128,6 +129,8 @@ def agree(values: list[bytes], decoded: Decoded, registry: Registry) -> None:
     traces: dict[int, list[bytes]] = {row: [] for row in range(len(rows))}
     for row, trace in zip(rows.exemplar_row.tolist(), rows.exemplar_trace.tolist(), strict=True):
         traces[row] = [*traces[row], bytes(trace)]
+    told = dict(zip(rows.stamped.tolist(), rows.stamps.T.tolist(), strict=True))
+    assert list(told) == sorted(told)
     at = 0
     for offset, data in enumerate(values):
         found = strictly(data)
@@ -144,6 +147,9 @@ def agree(values: list[bytes], decoded: Decoded, registry: Registry) -> None:
         assert int(rows.record_rows[place]) == count
         assert int(rows.record_sequence[place]) == found.sequence
         assert int(rows.record_producer[place]) == found.producer
+        wall, _, sent_wall, _ = found.stamps
+        within = all(0 <= clock < limits.TIME_BOUND_MS for clock in found.stamps)
+        assert told.get(place) == (list(found.stamps) if within and wall and sent_wall else None)
         assert rows.time_ms[some].tolist() == found.time_ms.tolist()
         assert rows.value[some].tobytes() == found.value.tobytes()
         assert rows.outcome[some].tolist() == found.outcome.tolist()
@@ -204,6 +210,8 @@ def test_how_the_log_is_cut_does_not_matter(values: list[bytes], cuts: list[int]
     for name in ("series", "time_ms", "value", "outcome", "record_offset", "record_producer", "exemplar_trace"):
         cut = np.concatenate([getattr(piece.measurements, name) for piece in pieces])
         assert cut.tobytes() == getattr(at_once.measurements, name).tobytes(), name
+    stamps = np.concatenate([piece.measurements.stamps for piece in pieces], axis=1)
+    assert stamps.tolist() == at_once.measurements.stamps.tolist()
     ids = np.concatenate([piece.measurements.event_id() for piece in pieces])
     assert ids.tolist() == at_once.measurements.event_id().tolist()
 

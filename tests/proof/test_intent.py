@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tocsin import Client, MemoryTransport, OnResult, Rejected
 
+from demo import windows
 from proof.intent import METRIC, Journal, JournalTransport, Load, burst, partition_of, read
 
 PARTITIONS = 4
@@ -109,6 +110,21 @@ def test_a_load_from_its_first_request_to_silence(tmp_path: Path) -> None:
     assert not books.unknown
     assert sum(books.intended.values()) == load.acknowledged
     assert load.given_up == 0
+
+
+def test_the_hour_before_is_over_and_has_a_window_of_each_length(tmp_path: Path) -> None:
+    load = Load("127.0.0.1:9", tmp_path / "journal.tsv", 1, 1, PARTITIONS, "http://127.0.0.1:9")
+    load.noted.inner = MemoryTransport()
+    now_ms = 1_800_000_000_000 + 60_000  # a minute after an hour began
+    load.hour_before(now_ms)
+    truth = load.truth()
+    load.close()
+    assert {partition_of(dict(series[4])["service"], PARTITIONS) for series, _ in truth} == set(range(PARTITIONS))
+    assert load.acknowledged == 2 * PARTITIONS * 60
+    starts = {window_ms: {start for _, start in windows.summed(truth, window_ms)} for window_ms in windows.LENGTHS_MS}
+    assert starts[300_000] == {1_800_000_000_000 - 300_000}
+    assert starts[3_600_000] == {1_800_000_000_000 - 3_600_000}
+    assert max(start for _, start in truth) - min(start for _, start in truth) < 120_000  # none is too late for another
 
 
 def test_the_longest_time_without_an_acknowledgement_is_told_by_source(

@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
+import numpy as np
 from tocsin import Client, MemoryTransport
 
 from demo.audit import compare
 from demo.ledger import Cell, Ledger, LedgerTransport
-from proof import controls, oracle
+from proof import controls, falsified, oracle
+from schemas import codec
+from schemas.cells import Cells
+from schemas.records import MeasureKind, RollupBatch, SeriesDefinition, SourceKind
 
 SERIES = ("m", "outcome", "1", "web", (("service", "shop"),))
-CELLS = {(SERIES, 10_000): Cell(3, 6, 1.0, 3.0, 77), (SERIES, 20_000): Cell(2, 9, 4.0, 5.0, 78)}
+CELLS = {
+    (SERIES, 10_000): Cell(3, 6, 1.0, 3.0, 77, 2, 3, ((320, 1), (328, 2))),
+    (SERIES, 20_000): Cell(2, 9, 4.0, 5.0, 78, 2, 2, ((336, 2),)),
+}
 
 
 def test_each_control_in_the_books_is_seen_and_the_true_books_are_exact() -> None:
     assert compare(CELLS, CELLS, {}, 0).exact
-    found = controls.in_books(CELLS, CELLS, {}, seed=3)
-    assert [one.name for one in found] == ["one in 1e5 dropped", "one in 1e5 doubled", "one swapped for another"]
+    found = falsified.in_books(CELLS, CELLS, {}, seed=3)
+    assert [one.name for one in found] == [
+        "one in 1e5 dropped", "one in 1e5 doubled", "one swapped for another", "one good told as bad",
+        "one in the next bucket", "one dropped from a minute",
+    ]  # fmt: skip
     assert all(one.seen for one in found)
     assert (found[0].lost, found[0].doubled, found[1].lost) == (1, 0, 0)
-    assert found[2].lost == 0
+    assert [one.lost for one in found[2:]] == [0, 0, 0, 1]
     assert not controls.Control("blind", 0, 0).seen
 
 
 def test_books_that_are_wrong_already_prove_nothing_about_a_control() -> None:
-    assert [one.seen for one in controls.in_books(CELLS, {}, {}, seed=3)] == [False]
+    assert [one.seen for one in falsified.in_books(CELLS, {}, {}, seed=3)] == [False]
+
+
+def test_a_control_on_numbered_records_is_judged_as_books_are() -> None:
+    truth = controls.numbered(range(5))
+    found = controls.answer("some lost, one twice", truth, controls.numbered([0, 1, 1, 4]), {})
+    assert (found.lost, found.doubled) == (2, 1)
+    assert not controls.answer("exact", truth, controls.numbered(range(5)), {}).seen
 
 
 def test_revisions_may_grow_repeat_and_be_corrected() -> None:
     revisions = oracle.Revisions()
     for revision, flags, count in ((0, 0, 5), (1, 0, 7), (0, 0, 5), (1, 0, 7), (2, oracle.FINAL, 7), (3, 12, 8)):
-        revisions.row(b"s", 0, revision, flags, (count, count, count))
+        revisions.row((60_000, b"s", 0), revision, flags, (count, count, count))
     assert revisions.broken == []
     assert revisions.rows == 6
 
@@ -42,16 +59,39 @@ def test_revisions_that_shrink_contradict_themselves_or_are_provisional_again_ar
     ):
         revisions = oracle.Revisions()
         for revision, flags, count in rows:
-            revisions.row(b"s", 0, revision, flags, (count, count, count))
+            revisions.row((60_000, b"s", 0), revision, flags, (count, count, count))
         assert len(revisions.broken) == 1, rows
 
 
-def test_bounds_hold_while_fates_are_unknown() -> None:
-    key = (SERIES, 10_000)
-    one, two = Cell(1, 1, 1.0, 1.0, 1), Cell(2, 2, 1.0, 1.0, 2)
-    assert oracle.bounds({key: one}, {key: one}, {key: two}) == []
-    assert len(oracle.bounds({key: one}, {}, {key: two})) == 1
-    assert len(oracle.bounds({key: two}, {}, {key: one})) == 1
+def batch_of(window_ms: int, revision: int, bucket: int = 320, good: int = 1) -> bytes:
+    """A batch of one rollup row."""
+    canonical = SeriesDefinition("m", MeasureKind.OUTCOME, "1", SourceKind.WEB, {}).canonical()
+    row = Cells.of(
+        1,
+        pane_ms=np.array([60_000]),
+        revision=np.array([revision], np.int32),
+        count=np.ones(1, np.int64),
+        good=np.array([good << 20]),
+        hist_row=np.zeros(1, np.int32),
+        hist_bucket=np.array([bucket], np.int32),
+        hist_count=np.ones(1, np.int64),
+        definition_end=np.array([len(canonical)]),
+        definition_bytes=np.frombuffer(canonical, np.uint8),
+    )
+    return codec.encode(RollupBatch(window_ms, 60_000, 0, 0, (0, 0, 0, 0), row))
+
+
+def test_one_revision_of_a_window_of_any_length_says_one_thing_of_outcomes_and_histogram_too() -> None:
+    for again in ({"bucket": 321}, {"good": 0}):
+        revisions = oracle.Revisions()
+        for value in (batch_of(10_000, 0), batch_of(60_000, 0), batch_of(60_000, 0), batch_of(60_000, 1, 328, 0)):
+            for row in oracle.rows_of(value):
+                revisions.row(*row)
+        assert revisions.broken == []
+        for row in oracle.rows_of(batch_of(60_000, 0, **again)):
+            revisions.row(*row)
+        assert len(revisions.broken) == 1
+        assert revisions.broken[0].startswith("revision 0 of 60 s from 60000 said ")
 
 
 def test_what_kafka_escapes_is_read_back() -> None:
@@ -74,7 +114,7 @@ def test_a_raw_log_counts_each_batch_once_and_notes_what_is_none() -> None:
     assert cells == ledger.truth
     assert unreadable == 2
     assert [oracle.repeated([*values, b"not avro", *values], of) for of in ({"shop-1"}, {"other"})] == [1, 0]
-    twice = controls.without_dedupe(ledger.truth, [*values, *values], lambda cells: cells)
+    twice = falsified.without_dedupe(ledger.truth, [*values, *values], lambda cells: cells)
     assert (twice.lost, twice.doubled) == (0, 1)
 
 

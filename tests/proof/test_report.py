@@ -9,16 +9,19 @@ from pathlib import Path
 import pytest
 
 from proof.controls import Control
-from proof.report import Report, Result, into, joined, quantile
+from proof.faults import NOT_DONE
+from proof.report import LONG_LEAST, Report, Result, joined, quantile
 
 ROW = Result("1", "kill", 7, 0, 3, 1_000, 0, 0, 0, 0, 0, (1.0, 2.0, 3.0), (0.5,))
 CHECKS: dict[str, object] = {"measurements": 1_000, "worker_kills": 3, "broker_kills": 1}
+WINDOWS = {"windows_of_60_s": 97, "windows_of_300_s": 30, "windows_of_3600_s": 8, "transitions_replayed": 56}
+MORE = {"gateway_kills": 2, "late": 1_500, "late_on_purpose": 1_500} | WINDOWS
 REPORT = Report(7, False, 60.0, (ROW,), (Control("dropped", 1, 0),), CHECKS, (), {})
 
 
 def test_a_run_in_which_everything_held() -> None:
     assert REPORT.good
-    assert "| 1 | kill | 3 | 1,000 | 0 | 0 | 0 | 0 | 0 | 2.0 / 3.0 / 3.0 | 0.5 |" in REPORT.table()
+    assert "| 1 | kill | 3 | 1,000 | 0 | 0 | 0 | 0 | 0 | 0 | 2.0 / 3.0 / 3.0 | 0.5 |" in REPORT.table()
 
 
 @pytest.mark.parametrize("field", ["lost", "doubled", "missed", "false_pages", "repeated_pages"])
@@ -38,6 +41,31 @@ def test_anything_else_that_is_wrong_fails_the_run() -> None:
     assert not dataclasses.replace(REPORT, results=(dataclasses.replace(ROW, wrong=("x",)),)).good
 
 
+def test_a_row_that_was_not_played_fails_the_run_unless_nobody_plays_it() -> None:
+    assert dataclasses.replace(REPORT, not_done=NOT_DONE).good
+    late = dataclasses.replace(REPORT, not_done=NOT_DONE | {"17": "the time was over"})
+    assert not late.good
+    assert late.why() == ["row 17 was not played: the time was over"]
+    assert not dataclasses.replace(REPORT, not_done={next(iter(NOT_DONE)): "the time was over"}).good
+
+
+def test_a_run_that_played_nothing_is_not_good() -> None:
+    nothing = dataclasses.replace(REPORT, results=())
+    assert not nothing.good
+    assert nothing.why() == ["no row was played"]
+
+
+def test_a_whole_long_run_has_its_kills_and_its_measurements() -> None:
+    enough = dataclasses.replace(REPORT, long=True, checks=CHECKS | LONG_LEAST)
+    assert enough.good
+    for name, least in LONG_LEAST.items():
+        fewer = dataclasses.replace(enough, checks={**enough.checks, name: least - 1})
+        assert fewer.why() == [f"{name}: {least - 1}, where a whole long run has {least} at least"]
+        assert dataclasses.replace(fewer, whole=False).good  # some rows only: nobody asked for more
+        assert dataclasses.replace(fewer, long=False).good
+        assert not dataclasses.replace(enough, checks={k: v for k, v in enough.checks.items() if k != name}).good
+
+
 def test_what_was_wrong_is_said() -> None:
     row = dataclasses.replace(ROW, wrong=("nobody died",))
     report = dataclasses.replace(REPORT, results=(row,), controls=(Control("dropped", 0, 0),), wrong=("books",))
@@ -46,9 +74,9 @@ def test_what_was_wrong_is_said() -> None:
 
 def test_rounds_of_a_row_are_one_line_in_sum() -> None:
     other = dataclasses.replace(ROW, row="2")
-    again = dataclasses.replace(ROW, faults=2, lost=1, recovered_s=(9.0,), wrong=("x",))
+    again = dataclasses.replace(ROW, faults=2, lost=1, recovered_s=(9.0,), wrong=("x",), late=4)
     first, second = joined([ROW, other, again])
-    assert (first.faults, first.events, first.lost, list(first.wrong)) == (5, 2_000, 1, ["x"])
+    assert (first.faults, first.events, first.lost, list(first.wrong), first.late) == (5, 2_000, 1, ["x"], 4)
     assert list(first.recovered_s) == [1.0, 2.0, 3.0, 9.0]
     assert second == other
 
@@ -68,39 +96,3 @@ def test_the_file_has_quantiles_and_keeps_other_forms_and_seeds(tmp_path: Path) 
     assert run["all"]["events"] == 1_000
     assert "three nodes" in run["machine"]["broker"]
     assert quantile([], 0.5) is None
-
-
-def test_the_tables_are_put_between_the_marks(tmp_path: Path) -> None:
-    page, path = tmp_path / "page.md", tmp_path / "chaos.json"
-    page.write_text("before\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nafter\n")
-    REPORT.write(path)
-    dataclasses.replace(REPORT, seed=10, wrong=("x",)).write(path)
-    dataclasses.replace(REPORT, long=True, checks=CHECKS | {"gateway_kills": 2}).write(path)
-    into(page, path)
-    text = page.read_text()
-    assert text.startswith("before\n<!-- chaos: begin -->\n* Seed 7, short form, ")
-    assert "60 s, 1,000 measurements, 3 kills of workers and 1 of brokers: everything held." in text
-    assert text.count("IT DID NOT HOLD") == 1
-    assert "* Seed 7, long form" in text
-    assert "3 kills of workers and 1 of brokers, 2 of the gateway: everything held." in text
-    assert text.endswith("| dropped | 1 | 0 | seen |\n<!-- chaos: end -->\nafter\n")
-    assert text.count("| 1 | kill |") == 2
-    assert "old" not in text
-
-
-def test_controls_alone_have_a_place_of_their_own(tmp_path: Path) -> None:
-    page, path = tmp_path / "page.md", tmp_path / "controls.json"
-    page.write_text(
-        "<!-- chaos: begin -->\nkept\n<!-- chaos: end -->\n<!-- controls: begin -->\n<!-- controls: end -->\n"
-    )
-    measured = Control("stock Faust", 0, 0, must=False)
-    report = dataclasses.replace(REPORT, controls=(Control("dropped", 1_000, 0), measured))
-    assert report.good
-    report.write(path, "controls")
-    into(page, path, "controls")
-    text = page.read_text()
-    assert text.startswith(
-        "<!-- chaos: begin -->\nkept\n<!-- chaos: end -->\n<!-- controls: begin -->\nAll controls, seed 7"
-    )
-    assert "| dropped | 1,000 | 0 | seen |\n| stock Faust | 0 | 0 | exact in this run |\n" in text
-    assert "| 1 | kill |" not in text

@@ -33,6 +33,7 @@ class Record:
     rows: tuple[Row, ...]
     producer: int = 1
     sequence: int = -1
+    stamps: tuple[int, int, int, int] | None = None  # see schemas.stamps
 
 
 def series(name: str, kind: MeasureKind = MeasureKind.OUTCOME, source: SourceKind = SourceKind.WEB) -> SeriesDefinition:
@@ -60,6 +61,7 @@ def some_feeds(definition: SeriesDefinition) -> Sequence[Feed]:
 def measurements(records: Sequence[Record], resolve: Callable[[SeriesDefinition], int]) -> Measurements:
     """The columns that the decoder would make."""
     rows = [(place, row) for place, record in enumerate(records) for row in record.rows]
+    told = [place for place, record in enumerate(records) if record.stamps]
     traced = [at for at, (_, row) in enumerate(rows) if row.trace]
     return Measurements(
         series=np.array([resolve(row.definition) for _, row in rows], np.int64),
@@ -74,4 +76,6 @@ def measurements(records: Sequence[Record], resolve: Callable[[SeriesDefinition]
         record_rows=np.array([len(record.rows) for record in records], np.int64),
         exemplar_row=np.array(traced, np.int64),
         exemplar_trace=np.frombuffer(b"".join(rows[at][1].trace for at in traced), "V16"),
+        stamped=np.array(told, np.int64),
+        stamps=np.array([record.stamps for record in records if record.stamps], np.int64).reshape(-1, 4).T,
     )

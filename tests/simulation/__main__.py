@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import argparse
 import collections
+import datetime as dt
+import json
 import multiprocessing
 import os
 import sys
 import time
+from collections.abc import Mapping
 
+from bench.results import RESULTS, machine
 from tests.simulation.runs import TIERS, run_pair
+
+WHOLE = 500  # seeds of both tiers, whose run is written down
 
 
 def tier_of(seed: int) -> str:
     """The tiers take turns, by their shares of a hundred."""
     return "platform" if seed % 100 < TIERS["platform"][2] else "shell"
+
+
+def written(
+    first: int, seeds: int, jobs: int, took_s: float, failed: int, tiers: Mapping[str, int], ends: Mapping[str, int]
+) -> None:
+    """A whole run, for the documentation."""
+    facts = {name: value for name, value in machine().items() if name not in ("peers", "broker")}
+    found = {
+        "first": first, "seeds": seeds, "jobs": jobs, "seconds": round(took_s, 1), "failed": failed, "tiers": dict(tiers),
+        "ends": dict(ends), "measured": dt.datetime.now(dt.UTC).date().isoformat(), "machine": facts,
+    }  # fmt: skip
+    (RESULTS / "simulate.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def main() -> int:
@@ -40,6 +58,8 @@ def main() -> int:
                 failed += 1
                 print(outcome, flush=True)
     took_s = time.perf_counter() - began
+    if told.only is None and told.seeds >= WHOLE:
+        written(told.first, told.seeds, min(told.jobs, told.seeds), took_s, failed, runs, deaths)
     ends = ", ".join(f"{count} {step}" for step, count in sorted(deaths.items()))
     tiers = " and ".join(f"{count} of the {tier}" for tier, count in sorted(runs.items()))
     print(

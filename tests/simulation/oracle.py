@@ -11,7 +11,9 @@ import functools
 import itertools
 from collections.abc import Iterator
 
+from demo import windows
 from demo.audit import Audit
+from demo.ledger import WINDOW_MS
 from schemas import codec
 from schemas.cells import FLAG_FINAL
 from schemas.records import AlertTransition, NotificationRecord, RollupBatch
@@ -53,18 +55,21 @@ def logs(world: PlatformWorld, topic: str) -> Iterator[tuple[int, list]]:
 
 
 def cells(world: PlatformWorld) -> Iterator[str]:
-    """Count, sum, extremes and fingerprint of each series and pane are those of the ledger."""
+    """What is said of each series and pane is in the ledger, and of each longer window that is over as well."""
     audit = Audit()
     for topic in (topics.ROLLUPS, topics.LATE, topics.DLQ):
         for _, records in logs(world, topic):
             for record in records:
                 audit.read(topic, record.value)
-    verdict = audit.compare(scenario.truth(world.number) | marked(audit))
-    if not verdict.exact:
-        facts = (
-            f"lost {verdict.lost}, doubled {verdict.doubled}, invented {verdict.invented}, altered {verdict.altered}"
-        )
-        yield f"cells: {facts}; first {verdict.differences[0]}"
+    truth = scenario.truth(world.number) | marked(audit)
+    over_ms = max((start_ms for _, start_ms in audit.found()), default=0)  # of what was taken: the future was refused
+    verdicts = {WINDOW_MS: audit.compare(truth)}
+    for window_ms in windows.LENGTHS_MS:
+        verdicts[window_ms] = windows.compare(truth, audit.found(window_ms), audit.late(), window_ms, over_ms)
+    for window_ms, verdict in verdicts.items():
+        if not verdict.exact:
+            facts = f"lost {verdict.lost}, doubled {verdict.doubled}, invented {verdict.invented}, altered {verdict.altered}"
+            yield f"cells of {window_ms} ms: {facts}; first {verdict.differences[0]}"
 
 
 def marked(audit: Audit) -> dict:

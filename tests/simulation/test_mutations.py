@@ -19,6 +19,7 @@ from rollups.aggregate import Aggregate
 from rollups.dedupe import Dedupe
 from rollups.pane_table import MergePane
 from rollups.plain import picked
+from rollups.windows import Coarse
 from schemas import codec
 from sinks.lane import Lane
 from sinks.outbox import Outbox
@@ -223,6 +224,13 @@ def test_rows_that_the_merge_loses_show_in_it() -> None:
 
     with mock.patch.object(MergePane, "rows", losing):
         assert "unaccounted in merge" in findings([])
+
+
+def test_a_minute_that_never_hears_of_its_panes_is_seen() -> None:
+    with mock.patch.object(Coarse, "feed", return_value=None):
+        found = findings([])
+    assert "cells of 60000 ms" in found
+    assert "cells of 10000 ms" not in found
 
 
 def test_a_delivery_that_the_outbox_loses_shows_in_notify() -> None:

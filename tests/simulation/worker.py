@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
+import json
 from typing import TYPE_CHECKING, NamedTuple
 from unittest import mock
 
@@ -304,4 +305,4 @@ class Worker:
         await asyncio.sleep(world.dice.uniform(0.001, 0.05))
         if reply is None:
             return Failure(Category.BROKEN, "the connection was closed")
-        return Response(reply.status, dict(reply.headers), b"", self.now_ms())
+        return Response(reply.status, dict(reply.headers), json.dumps(reply.body).encode(), self.now_ms())

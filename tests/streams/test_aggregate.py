@@ -7,7 +7,7 @@ import pytest
 from demo.workers import ROOT
 from schemas import codec, corrupt
 from schemas.cells import FLAG_SLO
-from schemas.encoding import Producer, Resource, SeriesEntry, encode_event
+from schemas.encoding import Producer, Resource, SeriesEntry, encode_batch, encode_event
 from schemas.records import DeadLetter, LateRecord, MeasureKind, PartialBatch, SourceKind
 from schemas.telemetry import TelemetryDecoder
 from streams import selfmetrics, topics
@@ -103,6 +103,27 @@ def test_what_comes_out_of_time_leaves_with_its_original_bytes(at_ms, reason):
     assert letter.detail == f"1 measurements of the record, the oldest at {at_ms}"
     assert out.partition == 1
     assert selfmetrics.REFUSED.labels(reason)._value.get() == refused + 1
+
+
+def test_a_source_whose_clock_is_wrong_is_counted_in_its_time_and_the_letter_says_so():
+    one = step()
+    before = {clock: selfmetrics.SKEW.labels(clock)._value.get() for clock in ("ahead", "behind", "unclear")}
+    wrong = T0 + 7_200_000
+
+    def batch(at_ms: int, sequence: int) -> bytes:
+        return encode_batch(
+            [SIZE], WEB, Producer("web-1", "b"), base_ms=at_ms, series=[0], delta_ms=[0], value=[1.0], sequence=sequence,
+            stamps=(wrong, 100, wrong + 30, 130),
+        )  # fmt: skip
+
+    one.apply(log(event(T0), batch(wrong, 0), batch(wrong - 3_600_000, 1)))
+    found = drained(one, T0 + 60_000)
+    ((_, letter),) = found[topics.LATE]
+    assert letter.original == batch(wrong - 3_600_000, 1)
+    assert letter.detail.endswith(f"at {T0 - 3_600_030}, after {-7_200_030} ms were added for its source's clock")
+    assert counted(found) + counted(drained(one, T0 + 120_000)) == 2
+    gained = {clock: selfmetrics.SKEW.labels(clock)._value.get() - count for clock, count in before.items()}
+    assert gained == {"ahead": 2, "behind": 0, "unclear": 0}
 
 
 def test_a_restored_step_goes_on_as_the_first_would_have():

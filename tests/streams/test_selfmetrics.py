@@ -12,6 +12,7 @@ from streams.selfmetrics import StageMetrics
 ROOT = Path(__file__).resolve().parents[2]
 BOUNDED = {
     "stage",
+    "clock",
     "direction",
     "source_partition",
     "partition",

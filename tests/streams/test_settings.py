@@ -23,8 +23,11 @@ def test_the_defaults_are_the_rooms():
 def test_the_environment_decides(monkeypatch):
     monkeypatch.setenv("TOCSIN_LATENESS_MS", "1,2,3,4")
     monkeypatch.setenv("TOCSIN_MAX_SERIES", "17")
+    monkeypatch.setenv("TOCSIN_SKEW_AHEAD_MS", "700")
+    monkeypatch.setenv("TOCSIN_SKEW_BEHIND_MS", "0")
     found = settings.load()
     assert found.lateness.lateness_ms == (1, 2, 3, 4)
+    assert (found.lateness.skew_ahead_ms, found.lateness.skew_behind_ms) == (700, 0)
     assert found.limits.max_series == 17
 
 

@@ -8,6 +8,7 @@ their names or their arguments: they may hold anything.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ import psutil
 
 from tocsin.client import Client
 from tocsin.errors import TocsinError
+from tocsin.limits import LABEL_VALUE_CHARS
 
 INTERVAL_S = 10.0
 FILE_SYSTEMS_MOST = 32  # a host with more of them has most of them mounted for containers
@@ -35,8 +37,11 @@ class Agent:
         for part in (self._processor, self._memory, self._file_systems, self._traffic):
             try:
                 part()
-            except (OSError, AttributeError, NotImplementedError, psutil.Error):
-                self._client.counter("tocsin.agent.failed", "{sample}", part=part.__name__.strip("_")).add(1)
+            except (OSError, AttributeError, NotImplementedError, TocsinError, psutil.Error):
+                self._failed(part.__name__.strip("_"))
+
+    def _failed(self, part: str) -> None:
+        self._client.counter("tocsin.agent.failed", "{sample}", part=part).add(1)
 
     def _processor(self) -> None:
         self._client.gauge("system.cpu.utilization").set(psutil.cpu_percent() / 100)
@@ -49,8 +54,12 @@ class Agent:
 
     def _file_systems(self) -> None:
         for found in psutil.disk_partitions(all=False)[:FILE_SYSTEMS_MOST]:
-            used = psutil.disk_usage(found.mountpoint).percent / 100
-            self._client.gauge("system.filesystem.utilization", mountpoint=found.mountpoint[:256]).set(used)
+            shown = os.fsencode(found.mountpoint).decode("utf-8", "replace")  # a name is bytes, a label is text
+            try:
+                used = psutil.disk_usage(found.mountpoint).percent / 100
+                self._client.gauge("system.filesystem.utilization", mountpoint=shown[:LABEL_VALUE_CHARS]).set(used)
+            except (OSError, TocsinError, psutil.Error):  # of one; the others are told
+                self._failed("file_systems")
 
     def _traffic(self) -> None:
         network, disk = psutil.net_io_counters(), psutil.disk_io_counters()

@@ -2,7 +2,8 @@
 
 What: Celery's own signals. A task is good when it ends without an exception, its duration in ms is the value; a try that is to
 be repeated counts as a retry and as no outcome; the trace goes from who sends the task to who runs it in the header
-`traceparent`. Why: tasks are where a service does what nobody waits for, and nobody sees fail. It refuses to look at arguments
+`traceparent`. In a pool of processes the child that runs a task counts it, and the parent one whose child was ended: by its time
+limit, or by whatever kills processes. Why: tasks are where a service does what nobody waits for, and nobody sees fail. It refuses to look at arguments
 and results, and to let any fault of its own reach a task.
 
     tocsin.celery.watch(client)
@@ -14,6 +15,7 @@ import contextlib
 from time import perf_counter
 
 from celery import signals
+from celery.exceptions import TimeLimitExceeded, WorkerLostError
 
 from tocsin import limits, trace
 
@@ -46,12 +48,15 @@ class Tasks:
         self._metric = metric
         client.outcome(metric, "ms")  # a bad name is an error here
         self._running: dict[str, tuple[float, AbstractContextManager[None]]] = {}
+        self._killed = ""  # the task of the child that was ended last: Celery tells of a time limit twice, in a row
         self._connected: list[tuple[Any, Callable[..., None]]] = [
             (signals.before_task_publish, self._sending),
             (signals.task_prerun, self._begins),
             (signals.task_postrun, self._ends),
-            (signals.worker_process_shutdown, self._process_ends),
-            (signals.worker_shutdown, self._process_ends),
+            (signals.task_received, self._received),
+            (signals.task_failure, self._fails),
+            (signals.worker_process_shutdown, self._child_ends),
+            (signals.worker_shutdown, self._worker_ends),
         ]
         for signal, work in self._connected:
             signal.connect(work, weak=False)
@@ -80,15 +85,37 @@ class Tasks:
         with contextlib.suppress(Exception):
             began, within = self._running.pop(task_id, (None, None))
             took = 0.0 if began is None else (perf_counter() - began) * 1e3
-            name = str(task.name)[: limits.LABEL_VALUE_CHARS]
             if state == RETRY:
-                self._client.counter(RETRIES, "{try}", task=name).add(1)
-            else:
-                self._client.outcome(self._metric, "ms", task=name).observe(state in GOOD, took)
+                self._client.counter(RETRIES, "{try}", task=_name(task)).add(1)
+            elif state or began is None:  # without a state it was cut off, with its process: the parent tells
+                self._client.outcome(self._metric, "ms", task=_name(task)).observe(state in GOOD, took)
             if within is not None:
                 within.__exit__(None, None, None)
 
-    def _process_ends(self, **unused: Any) -> None:
-        """A worker's processes end without exit hooks."""
+    def _received(self, request: Any = None, **unused: Any) -> None:
+        """In the parent: if it is a task that was ended before, its next end is another one."""
+        if getattr(request, "id", None) == self._killed:
+            self._killed = ""
+
+    def _fails(self, task_id: str = "", sender: Any = None, exception: object = None, **unused: Any) -> None:
+        """In the parent: a child was ended with its task, and tells nothing. Any other failure ends in `_ends`."""
+        with contextlib.suppress(Exception):
+            if not isinstance(exception, (TimeLimitExceeded, WorkerLostError)) or task_id == self._killed:
+                return
+            self._killed = task_id
+            took = float(exception.args[0]) * 1e3 if isinstance(exception, TimeLimitExceeded) else 0.0
+            self._client.outcome(self._metric, "ms", task=_name(sender)).observe(good=False, value=took)
+
+    def _child_ends(self, **unused: Any) -> None:
+        """A pool's processes end without exit hooks."""
+        with contextlib.suppress(Exception):
+            self._client.close()
+
+    def _worker_ends(self, **unused: Any) -> None:
+        """The worker has ended; its process, which may be a host of more, has not."""
         with contextlib.suppress(Exception):
             self._client.flush(limits.EXIT_DEADLINE)
+
+
+def _name(task: Any) -> str:
+    return str(task.name)[: limits.LABEL_VALUE_CHARS]

@@ -11,7 +11,7 @@ import os
 from collections.abc import Collection, Mapping
 from time import monotonic
 
-from tocsin import encode, lifecycle, names, options
+from tocsin import encode, lifecycle, losses, names, options
 from tocsin.backlog import Memory
 from tocsin.encode import Encoder
 from tocsin.errors import InvalidOption
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
     _I = TypeVar("_I", bound=Instrument)
 
 DEPLOY = "tocsin.deploy"  # the metric of deploy markers
-REFUSED = "tocsin.client.refused"  # measurements that were not taken, by reason
-DROPPED = "tocsin.client.dropped"  # measurements that were taken and then lost, by reason
-LOGS_REFUSED = "tocsin.client.logs_refused"  # log records, as above
-LOGS_DROPPED = "tocsin.client.logs_dropped"
 
 
 class Client:
@@ -111,13 +107,14 @@ class Client:
         self._options = settled
         self._resource = _resource(settled, self._privacy)
         self._reserved = sum(1 for name in ("service", "version", "environment", "region") if settled[name])
-        self._reported: dict[tuple[str, str], int] = {}  # (metric, reason) -> count that was told
         self._given_up = 0
         self._instruments: dict[object, Instrument] = {}
         self._series = SeriesTable(settled["max_series"])
         self._recorder = Recorder(
             settled["buffer_measurements"], settled["batch_size"], self._start, muted=settled["disabled"]
         )
+        telling = settled["report"] and not settled["disabled"]
+        self._losses = losses.Losses(self._recorder, self._series, settled["spool"] if telling else "", self.source)
         self._transport = _transport(transport, kafka, settled)
         encoder = self._encoder()
         self._spool = _spool(settled, self.source, encoder.boot)
@@ -218,6 +215,7 @@ class Client:
         done = self._pump.flush(max(0.0, deadline - monotonic()))
         self._given_up = 0 if done else len(self._recorder.rows) + self._recorder.held
         self._logs.close(max(0.0, deadline - monotonic()))
+        self._losses.keep(losses.given_up(self._totals(), self._given_up, self._logs.given_up), self.boot)
         self._pump.close()
         close = getattr(self._transport, "close", None)
         if close is not None:
@@ -303,36 +301,25 @@ class Client:
         self._report_losses()
 
     def _report_losses(self) -> None:
-        """Of measurements, since the last turn."""
-        self._tell(REFUSED, DROPPED, "{measurement}", self._recorder.refused, self._pump.rejected, self._spool)
+        """What was lost since the last turn becomes amounts of counters: loss is told, not only kept."""
+        if self._options["report"]:
+            self._losses.tell(self._totals(), self._recorder.recorded + len(self._recorder.rows))
 
     def _report_log_losses(self) -> None:
-        """Of log records, since the last turn."""
-        logs = self._logs
-        self._tell(LOGS_REFUSED, LOGS_DROPPED, "{record}", logs.buffer.refused, logs.pump.rejected, logs.spool)
+        """The pump of log records saw some: the other one tells of them."""
+        if self._options["report"] and self._losses.any_new(self._totals()):
+            self._start()
+            if self._recorder.wakeups.empty():
+                self._recorder.wakeups.put(None)
 
-    def _tell(
-        self, refused: str, dropped: str, unit: str, told: dict[str, int], rejected: dict[str, int], spool: Spool | None
-    ) -> None:
-        """Counts of losses by reason, as metrics of our own: loss is told, not only kept."""
-        if not self._options["report"]:
-            return
-        losses = {(refused, reason): count for reason, count in told.copy().items()}
-        if rejected:
-            losses[dropped, "rejected"] = sum(rejected.values())
-        if spool:
-            losses.update(((dropped, reason), count) for reason, count in spool.dropped.items())
-        for key, count in losses.items():
-            new = count - self._reported.get(key, 0)
-            if new > 0:
-                self._reported[key] = count
-                self.counter(key[0], unit, reason=key[1]).add(new)
+    def _totals(self) -> losses.Totals:
+        return losses.totals(self._recorder, self._pump, self._series, self._spool, self._logs)
 
     def _start_afresh(self) -> None:
         """In a forked child: nothing recorded, nothing pending, a new boot id, and no thread until the first call."""
         self._series.after_fork()
         self._recorder.reset()
-        self._reported = {}
+        self._losses.reset()
         encoder = self._encoder()
         self._pump.reset(encoder)
         self._pump.backlog.reset(encoder.boot)

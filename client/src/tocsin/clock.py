@@ -42,13 +42,18 @@ def offset_ns() -> int:
     return time_ns() - monotonic_ns()
 
 
-class Anchor:
-    """The offset that measurements are timed with. It follows drift; a step waits for `settle`."""
+def asleep_ns() -> int:
+    """What has to be added to `monotonic_ns()` to get the forward clock, now: it grows while the machine sleeps."""
+    return 0 if _FORWARD is None else time.clock_gettime_ns(_FORWARD) - monotonic_ns()
 
-    __slots__ = ("offset", "steps")
+
+class Anchor:
+    """The offset that measurements are timed with. It follows drift; a step, also by sleep, waits for `settle`."""
+
+    __slots__ = ("asleep", "offset", "steps")
 
     def __init__(self) -> None:
-        self.offset = offset_ns()
+        self.offset, self.asleep = offset_ns(), asleep_ns()
         self.steps = 0
 
     def stepped(self) -> bool:
@@ -56,14 +61,18 @@ class Anchor:
         now = offset_ns()
         if abs(now - self.offset) >= STEP_NS:
             return True
-        self.offset = now
+        self.offset, self.asleep = now, asleep_ns()
         return False
 
     def settle(self) -> None:
         """Take the wall clock as it is now."""
-        self.offset = offset_ns()
+        self.offset, self.asleep = offset_ns(), asleep_ns()
         self.steps += 1
 
     def wall_ms(self) -> int:
         """The wall clock as the measurements see it, ms since epoch."""
         return (monotonic_ns() + self.offset) // 1_000_000
+
+    def forward_ms(self) -> int:
+        """The forward clock at that moment. Time asleep since the offset was taken is in neither, so the two fit together."""
+        return (monotonic_ns() + self.asleep) // 1_000_000

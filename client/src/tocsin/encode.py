@@ -127,7 +127,7 @@ class Encoder:
         crc = 0
         for column in columns:
             crc = crc32(column, crc)
-        clocks = (self._sequence, base, self.anchor.wall_ms(), clock.forward_ms())
+        clocks = (self._sequence, base, self.anchor.wall_ms(), self.anchor.forward_ms())
         top = self._head + b"".join(map(avro.long, clocks))
         tail = b"".join((
             *map(avro.blob, columns), avro.array(exemplars), avro.long(crc), self._resource, self._table,

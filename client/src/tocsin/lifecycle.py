@@ -50,6 +50,7 @@ class Member:
 _members: list[Member] = []
 _held: list[Pump] = []  # those that the fork under way holds still
 _watched: set[object] = set()  # modules and signals that were told of us
+_finalizers: list[Any] = []  # ours among those of multiprocessing, in this process
 
 
 def join(member: Member) -> None:
@@ -68,7 +69,15 @@ def _at_exit() -> None:
     members = _members.copy()
     end = monotonic() + max((member.deadline for member in members), default=0.0)
     for member in members:
-        member.close(min(member.deadline, max(0.0, end - monotonic())))
+        _within(min(member.deadline, max(0.0, end - monotonic())), member.close)
+
+
+def _within(deadline: float, work: Callable[[float], bool]) -> bool:
+    """Its answer. A fault, such as of a destination of the host's own, keeps no other client from it, nor the host from its end."""
+    try:
+        return work(deadline)
+    except Exception:  # noqa: BLE001 - see above; what it was is told by the stats, while anybody is there to ask
+        return False
 
 
 def _commit() -> None:
@@ -77,9 +86,9 @@ def _commit() -> None:
     First a turn of each, in which a spool takes what there is: none waits for another's destination to say something.
     """
     end = monotonic() + limits.SIGNAL_DEADLINE
-    for member in [member for member in _members.copy() if not member.commit(0.0)]:
+    for member in [member for member in _members.copy() if not _within(0.0, member.commit)]:
         if (left := end - monotonic()) > 0:
-            member.commit(left)
+            _within(left, member.commit)
 
 
 def _before_fork() -> None:
@@ -116,7 +125,9 @@ def _watch_multiprocessing() -> None:
 
 
 def _finalize(module: Any) -> None:
-    module.Finalize(None, _at_exit, exitpriority=100)
+    """Once in a process: it is asked for at each fork."""
+    if not any(known.still_active() for known in _finalizers):
+        _finalizers[:] = [module.Finalize(None, _at_exit, exitpriority=100)]
 
 
 def on_sigterm() -> None:

@@ -46,6 +46,8 @@ SPOOL_BYTES_MIN = 16 * 1_048_576
 SPOOL_AGE = 7 * 86_400.0  # seconds; older batches are dropped
 CLOCK_WAS_SET_MS = 1_577_836_800_000  # 2020: a wall clock before it was never set, whatever confirms it
 
+OWED_BYTES = 65_536  # of a file with losses that are still to be told
+
 # Bounds of a request to a gateway.
 REQUEST_BYTES = 1_048_576  # framed batches, before compression; one more may go beyond it
 REQUEST_RECORDS = 64
@@ -63,5 +65,6 @@ EXIT_DEADLINE = 2.0  # for all clients of the process together
 SIGNAL_DEADLINE = 1.0  # for all clients to keep what is recorded, before the host goes its own way to its end
 RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
+TELL_EVERY = 10.0  # between two times that the client tells how much it took
 TURN = 0.25  # how long `flush` waits, whatever its own timeout, for a turn of the background thread to end
 FORK_WAIT = 1.0  # how long a fork waits for a batch that is being encoded

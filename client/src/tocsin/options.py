@@ -110,6 +110,13 @@ TABLE: dict[str, tuple[tuple[Any, Any, str], object]] = {
 }
 #: Not read from the environment: a worker of the platform has a setting of the same name and another meaning.
 CODE_ONLY = frozenset({"max_series"})
+#: No message shows what was given for these, whatever it was.
+SECRETS = frozenset({"token", "hash_key"})
+
+
+def shown(option: str, value: object) -> str:
+    """A value in a message; of a secret only its type, which is the mistake."""
+    return f"… ({type(value).__name__})" if option in SECRETS else repr(value)
 
 
 def settle(given: Mapping[str, object], environment: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -121,15 +128,14 @@ def settle(given: Mapping[str, object], environment: Mapping[str, str] | None = 
         told = environment.get(variable(option), "") if option not in CODE_ONLY else ""
         if value is not None:
             if not good(value):
-                raise InvalidOption(f"{option}={value!r}; {expected}")
+                raise InvalidOption(f"{option}={shown(option, value)}; {expected}")
         elif told:
             try:
                 value = read(told)
             except (ValueError, KeyError):
                 value = None
             if value is None or not good(value):
-                shown = "…" if "key" in option or "token" in option else repr(told)
-                raise InvalidOption(f"{variable(option)}={shown} in the environment; {expected}")
+                raise InvalidOption(f"{variable(option)}={shown(option, told)} in the environment; {expected}")
         else:
             value = default
         settled[option] = value

@@ -8,6 +8,7 @@ spool does, and tells.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 
 from tocsin import segment
@@ -16,6 +17,8 @@ from tocsin.encode import Batch
 from tocsin.lives import Life
 
 SEGMENT, MARKS = ".seg", ".done"
+#: What the process or the machine is short of says nothing about what lies on the disk.
+SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 
 class Part:
@@ -73,12 +76,14 @@ class Part:
         return entry
 
     def read(self, entry: segment.Entry, machine: bytes) -> Batch | None:
-        """The entry's batch, or None when the disk no longer has it whole."""
+        """The entry's batch, or None when the disk no longer has it whole. Raises OSError when that is not known now."""
         try:
             if self._reading < 0:
                 self._reading = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             body = os.pread(self._reading, entry.size, entry.at + segment.HEAD_BYTES)
-        except OSError:
+        except OSError as error:
+            if error.errno in SHORT:
+                raise
             return None
         batch = segment.batch_of(entry, body, machine)
         if batch is not None:
@@ -89,16 +94,18 @@ class Part:
         """The entry came to its end. A mark that cannot be written costs a repetition, which the platform takes out."""
         self.left -= 1
         self.rows -= entry.rows
-        with contextlib.suppress(OSError):
+        try:
             if self._marks < 0:
                 self._marks = self._open_marks(disk)
             disk.write(self._marks, segment.mark(entry.sequence))
+        except OSError:
+            self._leave_marks()  # what came to the disk of it is cut off when they are opened again
 
     def _open_marks(self, disk: Disk) -> int:
         path = self.life.file(self.name + MARKS)
         try:
             return disk.create(path)
-        except FileExistsError:  # of the life before; its torn end would put ours out of step
+        except FileExistsError:  # of the life before, or of a mark that failed: a torn end would put ours out of step
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             size = os.fstat(descriptor).st_size
             os.ftruncate(descriptor, size - size % segment.MARK_BYTES)
@@ -106,11 +113,17 @@ class Part:
 
     def close(self) -> None:
         """Let go of its files."""
-        for descriptor in (self._reading, self._marks):
-            if descriptor >= 0:
-                with contextlib.suppress(OSError):
-                    os.close(descriptor)
-        self._reading = self._marks = -1
+        if self._reading >= 0:
+            with contextlib.suppress(OSError):
+                os.close(self._reading)
+        self._reading = -1
+        self._leave_marks()
+
+    def _leave_marks(self) -> None:
+        if self._marks >= 0:
+            with contextlib.suppress(OSError):
+                os.close(self._marks)
+        self._marks = -1
 
     def remove(self, disk: Disk) -> None:
         """It is done: the segment first, since marks without a segment do no harm."""

@@ -17,18 +17,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: Never sent: these keys name a secret, whoever set them.
-SECRET = frozenset({
-    "access_token", "api_key", "apikey", "authorization", "cookie", "credential", "password", "passwd", "private_key",
-    "refresh_token", "secret", "session_id", "sessionid", "set-cookie", "token",
-})  # fmt: skip
+#: Never sent: keys that name a secret, whoever set them; by their letters and digits, see `plain`.
+SECRET_WITHIN = ("password", "passwd", "apikey", "privatekey")
+SECRET_ENDS = ("authorization", "cookie", "credential", "credentials", "secret", "sessionid", "token")
 HASH_BYTES = 8
 KEY_BYTES_MIN = 16
+
+
+def plain(name: str) -> str:
+    """Letters and digits of a name, in small letters: UserId, user-id and user_id are one name to whoever forbids it."""
+    return "".join(filter(str.isalnum, name.casefold()))
 
 
 class Privacy:
     """`allow`: only these labels leave, when given. `deny`: these never. `hashed`: these as HMAC-SHA-256, 16 hex digits.
 
+    `allow` is meant to the letter; the other two know a name however it is written, see `plain`.
     Raises InvalidOption: labels to be hashed without a key of at least 16 bytes.
     """
 
@@ -43,8 +47,8 @@ class Privacy:
         if hashed and len(key) < KEY_BYTES_MIN:
             raise InvalidOption(f"labels_hash needs hash_key, at least {KEY_BYTES_MIN} bytes that stay on your side")
         self.allow = None if allow is None else frozenset(allow)
-        self.deny = SECRET | frozenset(deny)
-        self.hashed = frozenset(hashed)
+        self.deny = frozenset(map(plain, deny))
+        self.hashed = frozenset(map(plain, hashed))
         self.key = key
 
     def apply(self, labels: Mapping[Any, object]) -> dict[Any, object]:
@@ -53,11 +57,15 @@ class Privacy:
         for name, value in labels.items():
             if not isinstance(name, str):
                 kept[name] = value  # not a label at all: the check of names says so
-            elif name.lower() in self.deny or (self.allow is not None and name not in self.allow):
+            elif self.denied(plain(name)) or (self.allow is not None and name not in self.allow):
                 continue
             else:
-                kept[name] = self.blind(value) if name in self.hashed else value
+                kept[name] = self.blind(value) if plain(name) in self.hashed else value
         return kept
+
+    def denied(self, name: str) -> bool:
+        """Whether a name, as `plain` has it, never leaves."""
+        return name in self.deny or name.endswith(SECRET_ENDS) or any(word in name for word in SECRET_WITHIN)
 
     def blind(self, value: object) -> str:
         """The keyed hash of the value's text."""

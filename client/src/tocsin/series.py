@@ -26,13 +26,16 @@ class SeriesTable:
         self._numbers: dict[names.Definition, int] = {}
         self._lock = RLock()  # a signal or a finaliser may come back in
 
-    def number(self, definition: names.Definition) -> int:
-        """The series' number; past the limit that of the overflow series of its metric, kind and unit."""
+    def number(self, definition: names.Definition, own: bool = False) -> int:
+        """The series' number; past the limit that of the overflow series of its metric, kind and unit.
+
+        `own`: one of the client's own few, which tell what the limit does: it does not hold for them.
+        """
         known = self._numbers.get(definition)
         if known is not None:
             return known
         with self._lock:
-            if len(self.definitions) >= self.limit:
+            if len(self.definitions) >= self.limit and not own:
                 self.folded += 1
                 definition = (*definition[:3], names.OVERFLOW_LABELS)
             known = self._numbers.get(definition)

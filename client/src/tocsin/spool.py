@@ -20,7 +20,7 @@ from tocsin.encode import Batch
 from tocsin.group import Group
 from tocsin.lives import Life, Lives
 from tocsin.pace import Pace
-from tocsin.part import MARKS, SEGMENT, Part
+from tocsin.part import MARKS, SEGMENT, SHORT, Part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Spool:
         self.syncs = 0
         self.trouble = ""  # what the disk said last
         self._failing = False  # whether it did not take what it was given last
+        self._short = False  # whether nothing more could be opened
         self._closed = False
 
     # -- the pump's side
@@ -148,7 +149,8 @@ class Spool:
         for part in ordered:
             while part.unsent:
                 if part.entries is None:
-                    self._load(part)
+                    if not self._load(part):
+                        return None
                     continue
                 entry = part.entries[part.position]
                 age = self._ages.seconds(entry, part.life.own)
@@ -161,8 +163,14 @@ class Spool:
                     if self.order == OLDEST:
                         return None
                     break
+                try:
+                    batch = part.read(entry, self._ages.machine)
+                except OSError as error:
+                    self._run_short(error)
+                    return None
                 part.take()
-                batch = part.read(entry, self._ages.machine)
+                if self._short:
+                    self._short, self.trouble = False, ""
                 if batch is None:
                     self.damaged += 1
                     self._drop(part, entry, DAMAGED)
@@ -304,12 +312,15 @@ class Spool:
             place += len(sizes)
             self._forget(life)
 
-    def _load(self, part: Part) -> None:
-        """Read its entries; what is not whole is counted."""
+    def _load(self, part: Part) -> bool:
+        """Read its entries; what is not whole is counted. False when that cannot be known now."""
         known = part.rows
         try:
             damaged, lost = part.load()
         except OSError as error:
+            if error.errno in SHORT:
+                self._run_short(error)
+                return False
             self.trouble = str(error)
             part.entries, part.left, part.rows, damaged, lost = [], 0, 0, 1, known
         self.damaged += damaged
@@ -319,6 +330,11 @@ class Spool:
             self.recovered += part.rows + lost
         if lost:
             self.dropped[DAMAGED] = self.dropped.get(DAMAGED, 0) + lost
+        return True
+
+    def _run_short(self, error: OSError) -> None:
+        """Nothing can be read for the moment: what lies there waits."""
+        self._short, self.trouble = True, str(error)
 
     def _drop(self, part: Part, entry: segment.Entry, reason: str) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + entry.rows
@@ -331,8 +347,8 @@ class Spool:
                 return
             if part.position or part is self._active:
                 continue
-            if part.entries is None:
-                self._load(part)
+            if part.entries is None and not self._load(part):
+                return
             while (entry := part.take()) is not None:
                 self._drop(part, entry, FULL)
             self._retire(part)

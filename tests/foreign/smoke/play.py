@@ -144,8 +144,9 @@ def await_settled(bootstrap: str, members: Group) -> None:
     await_that(settled, "the job comes to rest", SETTLED_S, 0.3)
 
 
-def killed_run(bootstrap: str, told: Driver, order: Order, folder: pathlib.Path, say: Say) -> None:
-    """The job under kills, while the driver generates and until there were enough; its verdict. Raises NotProven."""
+def killed_run(bootstrap: str, told: Driver, order: Order, folder: pathlib.Path, say: Say) -> int:
+    """The job under kills, while the driver generates and until there were enough; how many. Raises NotProven unless the
+    driver passes it."""
     timeout = {"TOCSIN_SESSION_TIMEOUT_S": str(order.session_s)}
     with group(bootstrap, "smoke", folder, **timeout) as members:
         members.start(**{crash.VARIABLE: CRASH})
@@ -165,6 +166,7 @@ def killed_run(bootstrap: str, told: Driver, order: Order, folder: pathlib.Path,
         if not passed:
             raise NotProven("the driver refuses the job's results:\n" + "\n".join(reasons(lines)))
         say("the driver's verdict: SUCCESS, by the rules of exactly_once_v2")
+        return members.kills
 
 
 def wrong_run(bootstrap: str, told: Driver, wrong: str, folder: pathlib.Path, say: Say) -> None:
@@ -186,16 +188,19 @@ def reasons(lines: Sequence[str]) -> list[str]:
     return [line for line in lines[begin:] if line and not line.startswith(("\t\t", "---"))][:40]
 
 
-def play(order: Order, say: Say) -> None:
-    """All of it. Raises NotProven, NearMidnight."""
+def play(order: Order, say: Say) -> dict[str, object]:
+    """All of it, and what was played. Raises NotProven, NearMidnight."""
     if time.time() % 86_400 > 86_400 - NEAR_MIDNIGHT_S:
         raise NearMidnight(NearMidnight.__doc__)
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tocsin-smoke-", ignore_cleanup_errors=True) as name:
         folder = pathlib.Path(name)
         with EmbeddedBroker(folder / "kafka") as broker:
             job.made(broker.bootstrap, PARTITIONS)
             with driver(broker.bootstrap, order.keys, order.records, order.seconds) as told:
                 say(f"SmokeTestDriver generates {order.keys} keys of {order.records:,} records in {order.seconds} s")
-                killed_run(broker.bootstrap, told, order, folder, say)
+                kills = killed_run(broker.bootstrap, told, order, folder, say)
                 for wrong in order.wrongs:
                     wrong_run(broker.bootstrap, told, wrong, folder, say)
+    size = {"keys": order.keys, "records": order.records, "kills": kills, "refused": list(order.wrongs)}
+    return size | {"seconds": round(time.monotonic() - began, 1)}
