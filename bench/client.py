@@ -1,9 +1,9 @@
 """Client: what the client costs its host, beside other clients in the same run.
 
-What: a recording call with bound labels, the import, bytes a measurement on the wire (at a service's pace: `wire`), and measurements a second from the
-call to the promise of the spool. Why beside others: on a busy machine a nanosecond is not one; the ratio is. Peers run in
-their own environment, each call in a process of its own, interleaved with ours. It refuses to time calls that recorded
-nothing, and a spool that did not give everything back.
+What: a recording call with bound labels, the import, bytes a measurement on the wire (at a service's pace: `wire`), and
+measurements a second from the call to the promise of the spool. Why beside others: on a busy machine a nanosecond is not
+one; the ratio is. Peers run in their own environment, each call in a process of its own, interleaved with ours. It refuses
+to time calls that recorded nothing, and a spool that did not give everything back.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 python blocks are executed; html blocks may only use attributes that the page's script reads; yaml blocks are validated
 (OpenSLO, channels, routes or a gateway's keys), toml blocks as mappings of a fleet; sh blocks are run line by line against
-the session's broker. Pages in ELSEWHERE speak to a gateway: the test that is named there runs their blocks against one. `make` lines are dry runs, since CI runs those very targets. Lines that run for ever, start brokers or name a
-record of somebody's own (`tocsin demo`, `explain`, `--follow` ...) are asked for their help, which has to know their
-options. `docker compose` lines are held against docker-compose.yml. A block in another language fails: it
-would be a block that nothing checks. Pictures and output are fenced as `text` or with no language.
+the session's broker. Pages in ELSEWHERE speak to a gateway: the test that is named there runs their blocks against one.
+`make` lines are dry runs, since CI runs those very targets. Lines that run for ever, start brokers or name a record of
+somebody's own (`tocsin demo`, `explain`, `--follow` ...) are asked for their help, which has to know their options.
+`docker compose` lines are held against docker-compose.yml. A block in another language fails: it would be a block that
+nothing checks. Pictures and output are fenced as `text` or with no language.
 """
 
 from __future__ import annotations
