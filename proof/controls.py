@@ -101,20 +101,33 @@ def acks_one(cluster: Cluster) -> Control:
     leader, follower = places(cluster, TOPIC)
     sent = Acknowledged(cluster.bootstrap, TOPIC)
     sent.send(1)
+    followed(cluster.bootstrap, TOPIC, 1)
     cluster.freeze(follower)
     try:
         sent.send(1)  # goes with the answer to the fetch that the follower had asked for, and lies there when it wakes
         sent.send(RECORDS, wait_s=0)
         for _ in range(FLUSHES):
             sent.wait(2)
-            if (
-                len(sent.acknowledged) > FEW
-            ):  # a busy machine may take its time, and nothing acknowledged is nothing to lose
+            if len(sent.acknowledged) > FEW:  # a busy machine may take its time; what nobody acknowledged is not lost
                 break
         cluster.kill(leader)
     finally:
         cluster.thaw(follower)
     return lost("acks=1, the leader killed", cluster, sent, leader)
+
+
+def followed(bootstrap: str, topic: str, records: int) -> None:
+    """Until the follower has so many and asks for the next: an earlier question of its own would be answered with all that comes.
+    Raises TimeoutError."""
+    deadline = time.monotonic() + ANSWER_S
+    consumer = consumer_of(bootstrap)
+    while time.monotonic() < deadline:
+        with contextlib.suppress(KafkaException):
+            if consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=ANSWER_S)[1] >= records:
+                consumer.close()
+                return
+        time.sleep(LOOK_S)
+    raise TimeoutError(f"the follower of {topic} has less than {records} records after {ANSWER_S:g} s")
 
 
 def unclean(cluster: Cluster) -> Control:
