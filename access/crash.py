@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 Reach = Callable[[str], None]
 
-_FORM = re.compile(r"(?:(?P<stage>\w+)\.)?(?P<step>\w+)(?::(?P<times>[1-9]\d*))?")
+_FORM = re.compile(r"(?:(?P<stage>[\w-]+)\.)?(?P<step>\w+)(?::(?P<times>[1-9]\d*))?")
 
 
 class BadCrashPoint(SystemExit):

@@ -18,6 +18,7 @@ VARIABLE, STEPS = "MADE_CRASH_AT", ("before", "after")
         ("", "", "baba", 0),
         ("merge", "merge.after:2", "bababa", 4),
         ("notify", "merge.after:2", "bababa", 0),
+        ("fleet-cars_V", "fleet-cars_V.after:2", "bababa", 4),
         ("merge", "", "ba", 0),
     ],
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from tocsin import Client, InvalidOption, Rejected
 from tocsin.kafka import FIXED, KafkaTransport, as_exception
@@ -102,6 +103,25 @@ def test_a_spool_is_emptied_into_a_real_broker(bootstrap: str, topic: str, tmp_p
     found = [read_batch(value) for _, _, value in records(bootstrap, topic, 11)]
     assert sorted(v for batch in found for v in batch.value.tolist()) == [-1.0, *map(float, range(1_000))]
     assert list(tmp_path.iterdir()) == []
+
+
+def producers() -> int:
+    """How many there are in this process."""
+    return sum(type(found) is Producer for found in gc.get_objects())
+
+
+def test_a_closed_client_leaves_no_producer_that_could_end_in_a_forked_child(bootstrap: str, topic: str) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        before = producers()
+        with Client(source="s", service="x", kind="web", transport=f"kafka://{bootstrap}/{topic}") as made:
+            made.gauge("g").set(1, 1)
+            assert made.flush(20)
+            assert producers() == before + 1
+        assert producers() == before
+    finally:
+        gc.enable()
 
 
 def test_a_forked_child_sends_on_its_own_connection(bootstrap: str, topic: str) -> None:

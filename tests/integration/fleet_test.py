@@ -105,6 +105,7 @@ def test_adapters_that_are_killed_between_two_steps_lose_and_double_nothing(flee
     for number, step in enumerate(STEPS):
         adapters.start(ADAPTER, {"TOCSIN_CRASH_AT": f"fleet-{NAMESPACE}_{step}:{2 + number % 2}"})
         drive_until(fleet, step, ended(adapters), start + number * 15_000)
+        assert adapters.code(ADAPTER) == -signal.SIGKILL
         adapters.kill(ADAPTER)
     adapters.start(ADAPTER)
     for vin in VINS:
@@ -130,6 +131,7 @@ def test_adapters_side_by_side_of_which_one_is_killed_one_freezes_and_one_leaves
     adapters.start("killed", {"TOCSIN_CRASH_AT": f"fleet-{NAMESPACE}_V.after_outputs:25"})
     until_shared(1, 2)
     drive_until(fleet, "the end of the one that is killed", ended(adapters, "killed"))
+    assert adapters.code("killed") == -signal.SIGKILL
     adapters.kill("killed")
     until_alone()
     adapters.start("other")

@@ -159,6 +159,12 @@ class KafkaTransport:
         self._polled(producer, timeout)
         return len(producer)
 
+    def close(self) -> None:
+        """Let go of the producer here and now. Left to the garbage collector, it may end in a forked child, which librdkafka does not
+        survive."""
+        with self._making:
+            self._producer = None
+
     def after_fork(self) -> None:
         """In a forked child: leave the parent's producer alone and make a new one when needed."""
         self._making = threading.Lock()
