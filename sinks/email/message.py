@@ -19,30 +19,11 @@ from email.policy import SMTP
 from schemas.records import NotificationRecord
 from sinks import limits
 from sinks.port import Unsendable, identity, plain, shortened
+from sinks.wording import FIELDS, LINKS, state
 
-STATES: Mapping[str, str] = {"acknowledge": "Acknowledged", "resolve": "Resolved"}
-URGENT: Mapping[str, str] = {"page": "PAGE", "ticket": "Ticket"}
 COLOURS: Mapping[str, str] = {"PAGE": "#c62828", "Acknowledged": "#1565c0", "Resolved": "#2e7d32"}
-FIELDS: Mapping[str, str] = {
-    "service": "Service",
-    "slo": "SLO",
-    "groups": "Groups",
-    "burn": "Burn",
-    "since": "Since",
-    "budget_left": "Budget left",
-    "why_now": "Why now",
-    "fallback_for": "Instead of",
-    "fallback_because": "Because",
-    "exemplars": "Exemplars",
-    "explain": "Explain",
-}
-_LINKS = ("runbook", "dashboard")
+_FIELDS: Mapping[str, str] = {**FIELDS, "exemplars": "Exemplars", "explain": "Explain"}
 _OTHER = "#f9a825"
-
-
-def state(notification: NotificationRecord) -> str:
-    """The incident's state in a word: the first of the subject."""
-    return STATES.get(notification.action) or URGENT.get(notification.severity, "Alert")
 
 
 def composed(notification: NotificationRecord, sender: str, recipients: tuple[str, ...], link: str) -> bytes:
@@ -78,14 +59,14 @@ def composed(notification: NotificationRecord, sender: str, recipients: tuple[st
 def _fields(details: Mapping[str, str]) -> list[tuple[str, str]]:
     return [
         (title, shortened(plain(details[name]), limits.EMAIL_FIELD_CHARS_MAX))
-        for name, title in FIELDS.items()
+        for name, title in _FIELDS.items()
         if details.get(name)
     ]
 
 
 def _links(details: Mapping[str, str], link: str) -> list[tuple[str, str]]:
     """Those details that are addresses; anything else in their place is left to `tocsin explain`."""
-    found = [*((name.capitalize(), details.get(name, "")) for name in _LINKS), ("Tocsin", link)]
+    found = [*((name.capitalize(), details.get(name, "")) for name in LINKS), ("Tocsin", link)]
     return [(title, address) for title, address in found if _is_address(address)]
 
 

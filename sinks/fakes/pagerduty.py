@@ -8,7 +8,6 @@ and what they leave open (a body over 512 KB) it refuses too.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import datetime as dt
 import json
@@ -16,6 +15,7 @@ import uuid
 from collections.abc import Mapping
 
 from sinks import limits
+from sinks.fakes.quota import Quota
 from sinks.fakes.receiver import Receiver, Reply
 
 ACTIONS = ("trigger", "acknowledge", "resolve")
@@ -47,8 +47,7 @@ class PagerDutyFake(Receiver):
         self.incidents: list[PagerIncident] = []
         self.dropped: list[dict[str, object]] = []  # acknowledgements and resolutions without an open incident
         self._open: dict[tuple[str, str], PagerIncident] = {}
-        self._recent: dict[str, collections.deque[int]] = {}
-        self._per_minute = per_minute
+        self._quota = Quota(per_minute)
 
     def reply(self, path: str, body: bytes, at_ms: int) -> Reply:
         """As the documents say: 202, 400 with reasons, or 429 with Retry-After."""
@@ -65,23 +64,13 @@ class PagerDutyFake(Receiver):
             errors.append(f"the event is larger than {limits.PAGERDUTY_EVENT_BYTES_MAX} bytes")
         if errors:
             return _invalid(errors)
-        wait_s = self._throttled(str(event["routing_key"]), at_ms)
+        wait_s = self._quota.wait_s(str(event["routing_key"]), at_ms)
         if wait_s:
             headers = {"retry-after": str(wait_s)}
             return Reply(429, {"status": "throttle exceeded", "message": "Too many events"}, headers, taken=False)
         key = str(event.get("dedup_key") or uuid.uuid4().hex)
         self._take(event, key, at_ms)
         return Reply(202, {"status": "success", "message": "Event processed", "dedup_key": key})
-
-    def _throttled(self, routing_key: str, at_ms: int) -> int:
-        """Seconds until the next event of this key would be taken; 0: now, and it is counted."""
-        recent = self._recent.setdefault(routing_key, collections.deque())
-        while recent and recent[0] <= at_ms - 60_000:
-            recent.popleft()
-        if self._per_minute and len(recent) >= self._per_minute:
-            return max(1, -(-(recent[0] + 60_000 - at_ms) // 1000))
-        recent.append(at_ms)
-        return 0
 
     def _take(self, event: Mapping[str, object], key: str, at_ms: int) -> None:
         routing_key, action = str(event["routing_key"]), str(event["event_action"])

@@ -7,12 +7,12 @@ message is decided by what lies in the channel, and by whether a search finds it
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import json
 import urllib.parse
 from collections.abc import Callable, Mapping
 
+from sinks.fakes.quota import Quota
 from sinks.fakes.receiver import Receiver, Reply
 
 TEXT_MAX, BLOCKS_MAX, SECTION_MAX, FIELDS_MAX, FIELD_MAX, MESSAGE_MAX = 40_000, 50, 3_000, 10, 2_000, 13_200
@@ -62,9 +62,9 @@ class SlackFake(Receiver):
         self.scopes = set(EVERY_SCOPE)
         self.hook_removed = False
         self._token = token
-        self._burst, self._per_second, self._per_minute = burst, per_second, per_minute
+        self._burst, self._per_second = burst, per_second
+        self._quota = Quota(per_minute)
         self._room: dict[str, tuple[float, int]] = {}  # channel -> messages that it takes at once, as of
-        self._recent: dict[str, collections.deque[int]] = {}
         self._methods: Mapping[str, Callable[[Mapping[str, object], int], Reply]] = {
             "chat.postMessage": self._post,
             "chat.update": self._update,
@@ -130,13 +130,7 @@ class SlackFake(Receiver):
             room = min(float(self._burst), room + (at_ms - as_of) / 1000 * self._per_second)
             self._room[channel] = (room - 1 if room >= 1 else room, at_ms)
             return 0 if room >= 1 else max(1, -int(-(1 - room) // self._per_second))
-        recent = self._recent.setdefault(method, collections.deque())
-        while recent and recent[0] <= at_ms - 60_000:
-            recent.popleft()
-        if self._per_minute and len(recent) >= self._per_minute:
-            return max(1, -(-(recent[0] + 60_000 - at_ms) // 1000))
-        recent.append(at_ms)
-        return 0
+        return self._quota.wait_s(method, at_ms)
 
     # -- methods
 

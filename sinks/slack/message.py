@@ -14,22 +14,9 @@ from collections.abc import Mapping
 from schemas.records import NotificationRecord
 from sinks import limits
 from sinks.port import plain
+from sinks.wording import FIELDS, LINKS, state
 
-STATES: Mapping[str, str] = {"acknowledge": "Acknowledged", "resolve": "Resolved"}
-URGENT: Mapping[str, str] = {"page": "PAGE", "ticket": "Ticket"}
 COLOURS: Mapping[str, str] = {"page": "#c62828", "ticket": "#f9a825", "acknowledge": "#1565c0", "resolve": "#2e7d32"}
-FIELDS: Mapping[str, str] = {
-    "service": "Service",
-    "slo": "SLO",
-    "groups": "Groups",
-    "burn": "Burn",
-    "since": "Since",
-    "budget_left": "Budget left",
-    "why_now": "Why now",
-    "fallback_for": "Instead of",
-    "fallback_because": "Because",
-}
-_LINKS = ("runbook", "dashboard")
 _ENTITIES: Mapping[str, str] = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -49,8 +36,7 @@ def escaped(text: str, most: int) -> str:
 
 def headline(notification: NotificationRecord) -> str:
     """State and summary: what people read first, and all that some of them do."""
-    state = STATES.get(notification.action) or URGENT.get(notification.severity, "Alert")
-    return f"{state}: {escaped(notification.summary or notification.incident_id, limits.SLACK_TEXT_CHARS_MAX)}"
+    return f"{state(notification)}: {escaped(notification.summary or notification.incident_id, limits.SLACK_TEXT_CHARS_MAX)}"
 
 
 def colour(notification: NotificationRecord) -> str:
@@ -110,7 +96,7 @@ def _section(text: str) -> dict[str, object]:
 def _links(details: Mapping[str, str], link: str) -> list[str]:
     """Those details that are addresses, as links; one that is too long to be one is left to `tocsin explain`."""
     found = []
-    for name, address in [*((name, details.get(name, "")) for name in _LINKS), ("Tocsin", link)]:
+    for name, address in [*((name, details.get(name, "")) for name in LINKS), ("Tocsin", link)]:
         whole = _address(address)
         if whole:
             found.append(f"<{whole}|{name}>")
