@@ -60,8 +60,9 @@ class Fleet:
         self.expected[key] += 1
         self.sums[key] += value
 
-    def drive(self, vin: str, at: int) -> None:
-        """One moment of a vehicle: signals, sent again in one way or another."""
+    def drive(self, vin: str, at: int, true_up: bool = True) -> None:
+        """One moment of a vehicle: signals, sent again in one way or another. `true_up`: it may be its newest, which alone is held
+        against what is sent a moment later."""
         speed, as_json = self._random.randrange(100), self._random.random() < 0.3
         source = NAMING.source(vin)
         values = {
@@ -83,7 +84,7 @@ class Fleet:
         if again < 0.3:  # the same once more: a producer's retry, or a vehicle's
             self.publish("V", vin, record)
             self.expect(at, "vehicle.signals", 4.0 if as_json else 5.0, fate="repeated")
-        elif again < 0.5:  # a true-up a moment later, in which one value is new
+        elif again < 0.5 and true_up:  # a true-up a moment later, in which one value is new
             later = {"VehicleSpeed": ("string_value", str(speed)), "ModuleTempMax": ("double_value", 21.0)}
             self.publish("V", vin, encoder.encoded(encoder.payload(at + 7, later, vin, resend=True)))
             self.expect(at + 7, "vehicle.battery.temperature", 21.0, vehicle=source)
