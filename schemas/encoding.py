@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from schemas.framing import confluent, single_object
 from schemas.records import MEASURE_KINDS, SOURCE_KINDS, MeasureKind, SourceKind
 from schemas.telemetry_schema import BATCH, EVENT
+from schemas.walk import number
 
 _NUMBER_BYTES = 10
 
@@ -71,17 +72,6 @@ class Producer:
     def encoded(self) -> bytes:
         """The two Avro strings."""
         return string(self.source) + string(self.boot)
-
-
-def number(value: int) -> bytes:
-    """An Avro int or long."""
-    word = (value << 1) ^ (value >> 63)
-    out = bytearray()
-    while word > 0x7F:
-        out.append(word & 0x7F | 0x80)
-        word >>= 7
-    out.append(word)
-    return bytes(out)
 
 
 def string(text: str) -> bytes:

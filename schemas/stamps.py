@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.corrupt import CorruptRecord
-from schemas.encoding import number
 from schemas.framing import single_object
 from schemas.limits import RECORD_BYTES, TIME_BOUND_MS
 from schemas.telemetry_schema import BATCH
-from schemas.walk import read_long
+from schemas.walk import number, read_long
 
 FIELDS: Final = ("created_wall_ms", "created_mono_ms", "sent_wall_ms", "sent_mono_ms")
 _BATCH: Final = single_object(BATCH)

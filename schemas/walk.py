@@ -30,6 +30,17 @@ class NotASchema(ValueError):
         super().__init__(f"{type(self).__doc__}: {str(what)[:200]}")
 
 
+def number(value: int) -> bytes:
+    """An Avro int or long, as `read_long` reads it."""
+    word = (value << 1) ^ (value >> 63)
+    out = bytearray()
+    while word > 0x7F:
+        out.append(word & 0x7F | 0x80)
+        word >>= 7
+    out.append(word)
+    return bytes(out)
+
+
 def read_long(data: bytes, at: int, bits: int = LONG_BITS) -> tuple[int, int]:
     """(value, byte after it) of a zigzag number that fits into `bits`. Raises CorruptRecord."""
     value = shift = 0

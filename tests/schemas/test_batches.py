@@ -12,7 +12,7 @@ from tocsin.recorder import Row
 
 from demo.wire import read_batch
 from schemas import corrupt
-from schemas.encoding import number
+from schemas.walk import number
 from tests.schemas.examples import TRACE, batch, decoder, records
 
 RESOURCE = resource("shop", "7", "", "eu", "vehicle", {"host": "h1"})

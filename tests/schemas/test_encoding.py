@@ -8,8 +8,9 @@ import fastavro
 import numpy as np
 import pytest
 
-from schemas.encoding import Producer, SeriesEntry, encode_events, event_tail, framing, number, numbers, string
+from schemas.encoding import Producer, SeriesEntry, encode_events, event_tail, framing, numbers, string
 from schemas.telemetry_schema import EVENT_SCHEMA
+from schemas.walk import number
 from tests.schemas.examples import ENTRY, NOW_MS, PRODUCER, RESOURCE, TRACE, event
 
 

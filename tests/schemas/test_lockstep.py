@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.corrupt import CorruptRecord
-from schemas.encoding import number
 from schemas.lockstep import PADDING_BYTES, Lockstep
-from schemas.walk import read_long, walk_bytes
+from schemas.walk import number, read_long, walk_bytes
 
 
 def over(values: list[bytes]) -> Lockstep:

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from schemas import corrupt, limits
-from schemas.encoding import Producer, Resource, SeriesEntry, event_tail, number, string
+from schemas.encoding import Producer, Resource, SeriesEntry, event_tail, string
 from schemas.framing import Schema, confluent, single_object
 from schemas.measurements import mix64
 from schemas.records import MeasureKind, SourceKind, short_hash
 from schemas.telemetry import Refused, TelemetryDecoder
 from schemas.telemetry_schema import BATCH, EVENT
+from schemas.walk import number
 from tests.schemas.examples import (
     ENTRY,
     NOW_MS,

@@ -10,8 +10,8 @@ import pytest
 
 from schemas import corrupt
 from schemas.corrupt import CorruptRecord
-from schemas.encoding import number, string
-from schemas.walk import NotASchema, read_long, walker
+from schemas.encoding import string
+from schemas.walk import NotASchema, number, read_long, walker
 
 NESTED = {
     "type": "record",
