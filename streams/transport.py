@@ -3,7 +3,7 @@
 What: a Consumer that hands over one Faust message a partition and fetch; that restores the state of each partition
 after each assignment and seeks to its fence + 1 (Faust awaits `perform_seek` after an assignment and before it lets
 records flow, so it is a natural barrier); and that keeps one invariant: a partition's records are handed over only
-from its fence on, and with a hole only where the log has one. Why a subclass: everything else of Faust's membership,
+from its fence on (one without state: from what was committed), and with a hole only where the log has one. Why a subclass: everything else of Faust's membership,
 assignment and flow control stays as it is. Untyped Faust is confined to this file and `app`. It refuses to reset an
 offset: a fence outside the log ends the worker for a person to look.
 """
@@ -25,12 +25,11 @@ from streams.limits import FETCH_WAIT_MS
 
 log = structlog.get_logger(__name__)
 
-#: (topic, partition) -> fence, or None for "not ours". Awaited for each assigned partition before records flow.
+#: (topic, partition) -> fence, or None for "without state". Awaited for each assigned partition before records flow.
 Restore = Callable[[str, int], Awaitable[int | None]]
 Assigned = Callable[[set[tuple[str, int]]], Awaitable[None]]
 #: Awaited when the worker is told to stop and still holds its partitions: time for the stages' last checkpoint.
 Finish = Callable[[], Awaitable[None]]
-ANYWHERE = -1  # of a partition without state: any offset may come next
 
 
 class ChunkThread(driver.AIOKafkaConsumerThread):
@@ -82,10 +81,8 @@ class ChunkConsumer(driver.Consumer):
         for tp, records in fetched.items():
             first = int(records.offset[0]) if records else 0
             if records and await self._follows(tp, first):
-                expected = self._next[tp]
-                if expected != ANYWHERE:
-                    self._next[tp] = int(records.offset[-1]) + 1
-                begins = first if expected == ANYWHERE else min(first, expected)
+                begins = min(first, self._next[tp])
+                self._next[tp] = int(records.offset[-1]) + 1
                 answer[tp] = list(cut(tp.topic, tp.partition, begins, records, self.max_records, self.max_bytes))
         return answer
 
@@ -95,7 +92,7 @@ class ChunkConsumer(driver.Consumer):
         if expected is None:
             log.warning("fetched_before_restored", topic=tp.topic, partition=tp.partition, offset=first)
             return False  # its seek is still to come
-        if expected == ANYWHERE or first <= expected:
+        if first <= expected:
             return True
         try:
             if self._holes.pop(tp, None) == (expected, first):
@@ -103,6 +100,7 @@ class ChunkConsumer(driver.Consumer):
                 selfmetrics.holes(tp.topic, first - expected)
                 return True
             self._holes[tp] = (expected, first)
+            log.warning("hole_read_again", topic=tp.topic, partition=tp.partition, expected=expected, offset=first)
             await self.seek(tp, expected)
         except errors.FenceOutsideLog as error:
             self.ends(errors.EXIT_PERSON, str(error))
@@ -144,10 +142,13 @@ class ChunkConsumer(driver.Consumer):
         fences = await asyncio.gather(*(self.restore(tp.topic, tp.partition) for tp in assignment))
         bounds = await self._bounds(*assignment)
         for tp, fence in zip(assignment, fences, strict=True):
-            if fence is None:
-                self._next[tp] = ANYWHERE
-            else:
-                await self._seek_past(tp, fence, *bounds[tp])
+            await self._seek_past(tp, self._before(tp, *bounds[tp]) if fence is None else fence, *bounds[tp])
+
+    def _before(self, tp: TP, low: int, high: int) -> int:
+        """What stands for a fence where there is no state: the last offset that was committed; -1 when none was, or when it
+        is outside the log. Without it a fetch that Faust throws away in a rebalance, after its seek, is lost for good."""
+        committed = self._committed_offset[tp] or 0
+        return committed - 1 if low <= committed <= high else -1
 
     async def _seek_past(self, tp: TP, fence: int, low: int, high: int) -> None:
         start = fence + 1 if fence >= 0 else low

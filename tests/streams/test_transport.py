@@ -1,6 +1,7 @@
 """The transport's invariant on a consumer without Kafka: from the fence on, no hole that the log does not have."""
 
 import asyncio
+from collections import defaultdict
 
 import pytest
 from aiokafka.errors import IllegalStateError
@@ -29,6 +30,7 @@ class Bare(ChunkConsumer):
     def __init__(self, monkeypatch=None) -> None:
         self._seeking = asyncio.Lock()
         self._next, self._holes, self._read_offset = {}, {}, {}
+        self._committed_offset = defaultdict(lambda: None)
         self._acked, self._acked_index = {ONE: []}, {ONE: set()}
         self.sought: list[tuple[TP, int]] = []
         self.low, self.high = {ONE: 0, TWO: 0}, {ONE: 1_000, TWO: 1_000}
@@ -104,13 +106,28 @@ async def test_nothing_is_handed_over_before_it_is_restored():
     assert await consumer.fetch(0, 1) == ([0, 1], [0])
 
 
-async def test_a_topic_that_is_nobodys_stage_just_flows():
+@pytest.mark.parametrize(
+    ("committed", "low", "high", "begins"),
+    [(None, 0, 9, 0), (None, 4, 9, 4), (5, 0, 9, 5), (9, 0, 9, 9), (4, 4, 9, 4), (3, 4, 9, 4), (10, 2, 9, 2)],
+)
+async def test_a_topic_without_state_begins_where_it_was_committed_or_where_its_log_does(committed, low, high, begins):
     consumer = Bare()
     consumer.fences[ONE] = None
+    consumer._committed_offset[ONE] = committed
+    consumer.low[ONE], consumer.high[ONE] = low, high
     await consumer.perform_seek()
-    assert consumer.sought == []
-    assert (await consumer.fetch(5, 6))[0] == [5, 6]
-    assert (await consumer.fetch(99))[0] == [99]
+    assert consumer.sought == [(ONE, begins)]
+    assert await consumer.fetch(begins, begins + 1) == ([begins, begins + 1], [begins])
+
+
+async def test_what_a_fetch_lost_in_a_rebalance_is_read_again_where_there_is_no_state_either():
+    """A person's command was fetched between Faust's seek and the flow, thrown away there, and never seen again."""
+    consumer = Bare()
+    consumer.fences[ONE], consumer._committed_offset[ONE] = None, 7
+    await consumer.perform_seek()
+    assert await consumer.fetch(8) == ([], [])
+    assert consumer.sought[-1] == (ONE, 7)
+    assert (await consumer.fetch(7, 8))[0] == [7, 8]
 
 
 async def test_a_hole_is_read_again_and_then_believed():
