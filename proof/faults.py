@@ -12,6 +12,7 @@ import random
 from streams.crash import STEPS
 
 WORKERS = ("worker-1", "worker-2")
+GATEWAY = "gateway"
 STAGES = ("aggregate", "merge", "notify")
 NODES = 3
 ROUNDS = 11  # of the long form
@@ -114,7 +115,7 @@ def slow(rng: random.Random, long: bool) -> list[Row]:
     return [
         Row("8", "kill -9 of the gateway, answers lost", ends_of_a_gateway(rng, 5 if long else 1), gated=True),
         Row("25", "clients that are slow on purpose", (Step("slowloris", count=1_000 if long else 300),), gated=True),
-        Row("6", "all brokers down", (Step("outage", seconds=60.0 if long else 3.0, count=3),), lasting=True),
+        Row("6", "all brokers down", (Step("outage", seconds=300.0 if long else 3.0, count=3),), lasting=True),
         Row("10", "a worker cut off, one way or both", tuple(Step("cut", f"{worker}={way}", 6.0) for way in ways)),
         Row("7", "workers and brokers restarted in turn", (Step("rolling", count=3 if long else 1),)),
         Row("11", "a source behind a slow link that breaks",
@@ -122,7 +123,8 @@ def slow(rng: random.Random, long: bool) -> list[Row]:
             else (Step("slow_link", seconds=4.0),)),
         Row("12", "a broker's disk is full", (Step("full_disk", str(rng.randrange(4))),)),
         Row("15", "a clock two hours wrong, or set while it runs",
-            tuple(Step("skew", f"{rng.choice(WORKERS)}={clock}", 8.0 if long else 5.0) for clock in clocks)),
+            (*(Step("skew", f"{rng.choice(WORKERS)}={clock}", 8.0 if long else 5.0) for clock in clocks),
+             Step("skew", f"{GATEWAY}=-7200", 5.0 if long else 1.0))),
         Row("14", "no more files, no more memory, a fifth of a processor",
             tuple(Step("starve", f"{worker}={what}", 10.0 if long else 2.0)
                   for what in ("files", "memory", "processor"))),

@@ -59,6 +59,8 @@ SETTINGS = {
     "TOCSIN_SNAPSHOT_MIN_S": "0.5",
     "TOCSIN_MAX_SERIES": "1500",
 }
+#: In the long form brokers are away for five minutes; what web sources held so long must still be counted.
+LONG_SETTINGS = {"TOCSIN_HORIZON_MS": "480000,120000,3600000,120000"}
 
 
 def judged(cells: Cells) -> Cells:
@@ -77,6 +79,7 @@ class Field:
         self, directory: Path, seed: int, rate: int, patience_s: float = PATIENCE_S, long: bool = False
     ) -> None:
         self.directory, self.seed, self.rate, self.patience_s = directory, seed, rate, patience_s
+        self.long = long
         self.detour = Detour(NODES)
         self.ports = {name: free_port() for name in WORKERS}
         self.resting: set[str] = set()  # workers that nobody starts again for now
@@ -103,7 +106,8 @@ class Field:
             self.pager: Pager = stack.enter_context(stand_ins(self.directory, int(FALLBACK_AFTER_S), PAGER_TIMEOUT_S))
             self.registry = stack.enter_context(Registry())
             addresses = {"TOCSIN_REGISTRY_URL": self.registry.url, "TOCSIN_BOOTSTRAP": self.cluster.bootstrap}
-            self.environment = {**SETTINGS, **addresses, **self.pager.environment}
+            own = LONG_SETTINGS if self.long else {}
+            self.environment = {**SETTINGS, **own, **addresses, **self.pager.environment}
             self.workers = Workers(self.environment, self.directory)
             stack.callback(self._end_workers)
             self.gate = stack.enter_context(Gate(self.cluster.bootstrap, self.directory, self.deadlines))

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import email.utils
+import os
+import signal
 import threading
 import time
 import urllib.request
@@ -57,6 +60,7 @@ class Gate:
         self.kills = 0  # from here
         self.died: list[float] = []
         self._points: list[str] = []
+        self._own: Mapping[str, str] = {}
         own = {
             "TOCSIN_GATEWAY_PORT": str(self.port),
             "TOCSIN_GATEWAY_HEALTH_PORT": str(self.health),
@@ -79,11 +83,25 @@ class Gate:
             self._processes.kill(NAME)
 
     def _start(self) -> None:
-        self._processes.start(NAME, {VARIABLE: self._points.pop(0) if self._points else ""})
+        self._processes.start(NAME, {**self._own, VARIABLE: self._points.pop(0) if self._points else ""})
 
     def dies_at(self, points: Sequence[str]) -> None:
         """Each of its next lives ends at one of these steps, in this order."""
         self._points = list(points)
+
+    def again(self, own: Mapping[str, str]) -> None:
+        """Told to end in good order; `tend` starts it again, with these settings from then on."""
+        self._own = own
+        os.kill(self._processes.pid(NAME), signal.SIGTERM)
+
+    def ahead_s(self) -> float | None:
+        """By how much the clock of its answers is ahead of ours, in seconds; None when it does not answer."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/openapi.json", timeout=ANSWER_S) as answer:
+                said = email.utils.parsedate_to_datetime(answer.headers["date"])
+        except OSError:
+            return None
+        return said.timestamp() - time.time()
 
     def kill(self) -> None:
         """SIGKILL; `tend` starts it again."""

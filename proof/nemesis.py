@@ -15,7 +15,7 @@ import psutil
 
 from demo.workers import ROOT
 from proof import payloads
-from proof.faults import NODES, WORKERS, Step
+from proof.faults import GATEWAY, NODES, WORKERS, Step
 from proof.field import PARTITIONS, Field
 from proof.harm import Unexpected
 from proof.intent import burst
@@ -214,15 +214,40 @@ class Nemesis(Siege, Tampering, Telling, Scarcity, Links):
         return any(abs(self.field.watch.writers.ahead_s(source) - float(offset)) < NEAR_S for source in found)
 
     def _do_skew(self, step: Step) -> int:
-        """A worker whose clock is wrong from its start, or set while it works; then one that is right takes over."""
+        """A worker whose clock is wrong from its start, or set while it works, or a gateway; then one that is right takes over."""
         name, _, clock = step.target.partition("=")
-        self._restarted(name, {"PROOF_CLOCK": clock, "PYTHONPATH": f"{SKEWED}{os.pathsep}{ROOT}"})
+        own = {"PROOF_CLOCK": clock, "PYTHONPATH": f"{SKEWED}{os.pathsep}{ROOT}"}
+        if name == GATEWAY:
+            return self._gateway_skewed(own, float(clock), step.seconds)
+        self._restarted(name, own)
         self._meanwhile(step.seconds, Way(self.field))
         self.field.until(f"{name} with its clock at {clock}", lambda: self._wrong(name, clock))
         held, since = self._victim(name), time.monotonic()
         self.field.kill(name)
         self._recover(since, held)
         return 1
+
+    def _gateway_skewed(self, own: Mapping[str, str], wrong_s: float, seconds: float) -> int:
+        """What it takes in meanwhile comes out as ever; its answers must have that clock, and afterwards the right one."""
+        way = self._gateway_again(own, wrong_s)
+        self._meanwhile(seconds, way)
+        self._arrive(way)
+        self._arrive(self._gateway_again({}, 0.0))
+        return 1
+
+    def _gateway_again(self, own: Mapping[str, str], ahead_s: float) -> Way:
+        """A new life of the gateway, whose clock is that much ahead; and what was sent to it first."""
+        gate = self.field.gate
+        lives = len(gate.died)
+        gate.again(own)
+        self.field.until("the end of the gateway", lambda: len(gate.died) > lives)
+
+        def so() -> bool:
+            found_s = gate.ahead_s()
+            return found_s is not None and abs(found_s - ahead_s) < NEAR_S
+
+        self.field.until(f"a gateway whose clock is {ahead_s:.0f} s ahead", so)
+        return Way(self.field, gate.died[-1], range(PARTITIONS), self.field.gated)
 
     def _do_ports(self, step: Step) -> int:
         """A worker listens on its health port, on loopback, and nowhere else."""

@@ -36,6 +36,7 @@ PARTITIONS = 4
 EVENTS, SERIES, STEP_MS = 6_000, 8, 10
 KILLS = 3
 PATIENCE_S = 120.0
+LAST_LIVES = 3  # to take in the rest: one that stands still is started again, as an orchestrator would
 POLL_S = 0.2
 
 
@@ -161,35 +162,41 @@ class Runner:
             name=self.job.name, mark=PROGRAM, ports=(), guarded=True,
         )  # fmt: skip
 
-    def until(self, what: str, child: Child, holds: Callable[[], bool]) -> None:
-        """Watch its outputs until it holds. Raises StockNotDone."""
+    def until(self, child: Child, holds: Callable[[], bool]) -> bool:
+        """Watch its outputs until it holds; False when it ends by itself, or does not get on in time."""
         deadline = time.monotonic() + PATIENCE_S
         while not holds():
-            if child.exit_code() is not None:
-                raise StockNotDone(f"{StockNotDone.__doc__}: {self.job.guarantee} ended by itself:{tail(self._log)}")
-            if time.monotonic() > deadline:
-                raise StockNotDone(f"{StockNotDone.__doc__}: {self.job.guarantee}, {what}, {PATIENCE_S:.0f} s")
+            if child.exit_code() is not None or time.monotonic() > deadline:
+                return False
             found = self._watching.consume(1_000, POLL_S)
             self.put_out += sum(message.error() is None for message in found)
+        return True
 
     def live(self, outputs: int) -> None:
-        """A life that ends by kill -9 after so many outputs."""
-        child, wanted = self.start(), self.put_out + outputs
+        """A life that ends by kill -9 after so many outputs. Raises StockNotDone when there was none at all."""
+        child, before = self.start(), self.put_out
         try:
-            self.until(f"outputs of life {self.lives}", child, lambda: self.put_out >= wanted)
+            self.until(child, lambda: self.put_out >= before + outputs)
+            if self.put_out == before:
+                raise StockNotDone(f"{StockNotDone.__doc__}: {self.job.guarantee}:{tail(self._log)}")
         finally:
             end(child.identity, signal.SIGKILL)
             child.reap()
 
-    def finish(self) -> None:
-        """A life that takes in the rest, and ends in good order."""
+    def finish(self) -> bool:
+        """Lives that take in the rest, and end in good order; False when it is not taken in by the last of them."""
+        try:
+            return any(self._rest() for _ in range(LAST_LIVES))
+        finally:
+            self._watching.close()
+
+    def _rest(self) -> bool:
         child = self.start()
         try:
-            self.until("the rest", child, lambda: self.job.done(self._watching))
+            return self.until(child, lambda: self.job.done(self._watching))
         finally:
             end(child.identity)
             child.reap()
-            self._watching.close()
 
 
 def tried(cluster: Cluster, directory: Path, seed: int, guarantee: str) -> list[Control]:
@@ -199,13 +206,13 @@ def tried(cluster: Cluster, directory: Path, seed: int, guarantee: str) -> list[
     truth, runner = job.publish(seed), Runner(job, directory)
     for _ in range(KILLS):
         runner.live(rng.randint(200, EVENTS // KILLS // 2))
-    runner.finish()
+    stuck = "" if runner.finish() else f", stuck in {LAST_LIVES} lives after"
     found = {"its table": job.table(), "one output an input": job.outputs()}
     must = guarantee == GUARANTEES[0]
     answers = []
     for what, cells in found.items():
         verdict = compare(truth, cells, {}, 0)
-        name = f"stock Faust {guarantee}, {KILLS} x kill -9 in {EVENTS:,} events: {what}"
+        name = f"stock Faust {guarantee}, {KILLS} x kill -9 in {EVENTS:,} events{stuck}: {what}"
         answers.append(Control(name, verdict.lost, verdict.doubled + verdict.invented + verdict.altered, must))
     return answers
 

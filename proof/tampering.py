@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 from demo import audit
 from proof import bombs, payloads
 from proof.booked import book
-from proof.faults import Step
+from proof.faults import WORKERS, Step
 from proof.field import PARTITIONS
 from proof.gate import peak_mb
 from proof.harm import Harm, Unexpected
@@ -120,11 +120,16 @@ class Tampering(Harm):
         return step.count + beyond
 
     def _do_flood(self, step: Step) -> int:
-        """More series than a worker keeps: those beyond are counted together, so that the sum stays true."""
+        """More series than a worker keeps: those beyond are counted together, so that the sum stays true; and a worker says
+        whose they are."""
         records = payloads.flood(self._boot(), now_ms(), step.count)
         self._publish(b"flood", [(value, "lz4") for value in records])
         self.field.flooded += step.count
         self._recover()
+        named = (f"'metric': '{payloads.FLOOD}'",)
+        self.field.until(
+            "the metric that floods, by name", lambda: any(self.field.says(name, named) for name in WORKERS)
+        )
         return step.count
 
     def _publish(self, key: bytes, records: Sequence[tuple[bytes, str]]) -> None:

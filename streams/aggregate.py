@@ -10,7 +10,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from rollups import aggregate_state
+import structlog
+
+from rollups import aggregate_state, growth
 from rollups.aggregate import Aggregate
 from rollups.cut import in_pieces
 from rollups.packing import pack, unpack
@@ -23,9 +25,12 @@ from streams.producer import Outgoing
 from streams.records import Records
 from streams.settings import Settings
 
+log = structlog.get_logger(__name__)
+
 _SIZES = struct.Struct("<QQ")
 DETAIL_CHARS = 500
 COMPACT_EVERY_MS = 60_000
+FULL_SAID_EVERY_MS = 60_000
 STAGE = "aggregate"
 
 
@@ -58,6 +63,8 @@ class AggregateStep:
         self._reported: dict[str, int] = {}
         self._skewed: dict[str, int] = {}
         self._compact_at_ms = 0
+        self._overflowed = 0  # of which it was said that no more series fit
+        self._full_at_ms = 0  # when it may be said again
 
     @property
     def fence(self) -> int:
@@ -123,8 +130,22 @@ class AggregateStep:
             self._compact_at_ms = self._now_ms + COMPACT_EVERY_MS
             if self._aggregate.compact():
                 self._decoder.forget()
+        if self._aggregate.overflowed > self._overflowed and self._now_ms >= self._full_at_ms:
+            self._full()
         self._report()
         return out + letters
+
+    def _full(self) -> None:
+        """Say that no more series fit, and who brought the newest."""
+        self._overflowed, self._full_at_ms = self._aggregate.overflowed, self._now_ms + FULL_SAID_EVERY_MS
+        found = growth.newest(self._aggregate.registry)
+        log.warning(
+            "series_limit",
+            partition=self.partition,
+            series=len(self._aggregate.registry),
+            newest=found._asdict() if found else None,
+            do="bound that label where it is emitted (docs/howto/instrument-a-service.md), or raise TOCSIN_MAX_SERIES",
+        )
 
     def _report(self) -> None:
         tally = self._aggregate.tally
@@ -161,6 +182,7 @@ class AggregateStep:
         counted, known = _SIZES.unpack_from(data)
         at = _SIZES.size
         aggregate_state.restore(self._aggregate, data[at : at + counted])
+        self._overflowed = self._aggregate.overflowed
         self._decoder.restore(unpack(data[at + counted : at + counted + known]).columns)
 
     def close(self) -> None:

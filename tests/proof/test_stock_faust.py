@@ -8,7 +8,7 @@ from demo.audit import compare
 from demo.ledger import Cell, Cells, add
 from proof import stock_faust
 from proof.controls import Control
-from proof.stock_faust import GUARANTEES, Job, counted
+from proof.stock_faust import GUARANTEES, Job, Runner, counted
 
 EVENTS = [{"series": f"s-{n % 2}", "time": 1_800_000_000 + n / 2, "value": n, "id": n * 7} for n in range(60)]
 
@@ -54,3 +54,26 @@ def test_a_control_of_which_nothing_is_demanded_says_what_it_measured() -> None:
     assert [(one.passed, one.said) for one in (
         Control("a", 0, 0), Control("b", 1, 0), Control("c", 0, 0, must=False), Control("d", 0, 1, must=False),
     )] == [(False, "NOT SEEN"), (True, "seen"), (True, "exact in this run"), (True, "seen")]  # fmt: skip
+
+
+class Lives:
+    """Stands for the lives of a worker: whether each takes in the rest."""
+
+    def __init__(self, *done: bool) -> None:
+        self.done, self.closed = list(done), False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("done", "got_on", "left"), [((True, False, False), True, 2), ((False, True), True, 0), ((False,) * 3, False, 0)]
+)
+def test_a_last_life_that_stands_still_is_started_again_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch, done: tuple[bool, ...], got_on: bool, left: int
+) -> None:
+    runner, lives = object.__new__(Runner), Lives(*done)
+    runner._watching = lives
+    monkeypatch.setattr(Runner, "_rest", lambda self: lives.done.pop(0))
+    assert runner.finish() is got_on
+    assert (len(lives.done), lives.closed) == (left, True)

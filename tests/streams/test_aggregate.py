@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from structlog.testing import capture_logs
 
 from demo.workers import ROOT
 from schemas import codec, corrupt
@@ -169,3 +170,34 @@ def test_nothing_is_urgent_here():
     assert not one.urgent
     assert not one.wants_snapshot
     one.settled()
+
+
+def test_that_no_more_series_fit_is_said_once_a_minute_and_who_brought_them():
+    def flood(first: int) -> Records:
+        entries = [
+            SeriesEntry("http.size", MeasureKind.GAUGE, "By", {"user": f"u{n}"}) for n in range(first, first + 9)
+        ]
+        sent = [encode_event(e, WEB, Producer("web-1", "b"), time_ms=T0, value=1.0, sequence=-1) for e in entries]
+        return log(*sent, first=first)
+
+    def said(one: AggregateStep, now_ms: int) -> list[dict]:
+        with capture_logs() as lines:
+            drained(one, now_ms)
+        return [line for line in lines if line["event"] == "series_limit"]
+
+    small = SETTINGS.model_copy(update={"max_series": 5})
+    one = AggregateStep(1, small, lambda _: (), "hash", lambda a: TelemetryDecoder(a.resolve))
+    one.apply(flood(0))
+    (line,) = said(one, T0)
+    newest = line["newest"]
+    assert (newest["service"], newest["metric"], newest["label"], newest["values"]) == ("shop", "http.size", "user", 5)
+    assert "TOCSIN_MAX_SERIES" in line["do"]
+    one.apply(flood(9))
+    assert not said(one, T0 + 59_999)
+    assert said(one, T0 + 60_000)
+    assert not said(one, T0 + 120_000)  # none came since
+    another = AggregateStep(1, small, lambda _: (), "hash", lambda a: TelemetryDecoder(a.resolve))
+    another.restore(one.snapshot())
+    assert not said(another, T0 + 200_000)
+    another.apply(flood(18))
+    assert said(another, T0 + 200_000)
