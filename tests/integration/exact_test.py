@@ -1,4 +1,4 @@
-"""Nothing is lost and nothing is counted twice: broken, late and future records, and a worker killed in mid-work.
+"""Nothing is lost and nothing is counted twice: broken, late and future records, commands, a worker killed in mid-work.
 
 The oracle is the demo's: a ledger of what the broker acknowledged, compared cell by cell (count, sum, extremes,
 fingerprint) with what came out.
@@ -18,16 +18,18 @@ from tocsin.kafka import KafkaTransport
 
 from demo.audit import TOPICS, Audit, Verdict
 from demo.ledger import Ledger, LedgerTransport
-from schemas import corrupt
-from schemas.records import DeadLetter, LateRecord
+from local.process import free_port
+from schemas import codec, corrupt
+from schemas.records import Command, DeadLetter, LateRecord
 from streams import topics
 from streams.settings import Settings
 from tests.integration.plant import PARTITIONS, WORKER, Plant, now_ms
-from tests.streams.broker import committed, read_all
+from tests.streams.broker import committed, fill, read_all
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
 SERVICES = ("north", "south", "east")
+OTHER = "other"
 MARKED = 1_234_567.0
 HALF_HOUR_MS = 1_800_000
 
@@ -207,3 +209,19 @@ def test_a_worker_that_is_told_to_stop_leaves_nothing_to_replay(plant: Plant, be
     plant.start()
     assert plant.metric("tocsin_input_records_total").get('{stage="aggregate"}', 0.0) == 0.0
     assert bench.settle().exact
+
+
+def test_the_first_command_ever_is_not_lost_by_a_worker_that_takes_over(plant: Plant) -> None:
+    """Nothing of `commands` was committed yet, so Kafka's client has nowhere to seek to, whatever a fetch has passed already."""
+    log = plant.directory / f"{OTHER}-{plant.workers.kills}.log"
+    plant.workers.start(OTHER, {"TOCSIN_HEALTH_PORT": str(free_port())})
+    plant.until("a share for the second worker", lambda: " restored " in log.read_text("utf-8"))
+    plant.workers.kill(OTHER)
+    names = [f"first-{partition}" for partition in range(PARTITIONS)]
+    commands = [codec.encode(Command(name, "acknowledge", "nobody", "ada", now_ms(), {})) for name in names]
+    fill(plant.bootstrap, topics.COMMANDS, enumerate(commands))
+
+    def forwarded() -> set[str]:
+        return {e.record.command_id for e in plant.tap.of(topics.ALERTS) if isinstance(e.record, Command)}
+
+    plant.until("every command among the alerts", lambda: forwarded() >= set(names))
