@@ -1,4 +1,4 @@
-"""Run: `make demo`, the live screen over a running scene, until Ctrl-C.
+"""Run: `make demo`, the live screen over a running scene, until Ctrl-C; lines where there is no terminal.
 
 What: starts the scene, reads the platform's topics into the board, draws. Why: what the project does should be seen
 before it is read. It refuses to leave anything behind but the broker's files: a second start goes on where the first
@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.live import Live
 
 from demo import verify
 from demo.audit import TopicReader
+from demo.lines import Lines
 from demo.scene import CLEAR, Plan, Scene, scene
+from demo.story import Story
 from demo.view import TOPICS, Board, screen
 from schemas import codec
 from schemas.corrupt import CorruptRecord
@@ -25,50 +28,81 @@ PACE = 2.0  # the story at leisure
 DRAWS_A_SECOND = 4
 
 
-def captions(found: Scene, now_ms: int) -> list[str]:
-    """What the story is doing, will do next, and did."""
-    lines = []
-    for fault in found.story.faults:
-        begins, ends = (fault.start_ms - now_ms) / 1000, (fault.end_ms - now_ms) / 1000
-        if fault.deliver_ms:
-            begins, ends = (fault.deliver_ms - now_ms) / 1000, (fault.deliver_ms - now_ms) / 1000
+class Phase(NamedTuple):
+    """Where a fault of the story stands."""
+
+    title: str
+    word: str  # to come | now | over
+    seconds: float  # until it begins, since it began, since it ended
+
+
+def phases(story: Story, now_ms: int) -> list[Phase]:
+    """Of each fault that has a title; what is only delivered later happens in the moment of its delivery."""
+    found = []
+    for fault in story.faults:
+        start_ms, end_ms = (fault.deliver_ms,) * 2 if fault.deliver_ms else (fault.start_ms, fault.end_ms)
         if not fault.title:
             continue
-        if begins > 0:
-            lines.append(f"in {begins:3.0f} s   {fault.title}")
-        elif ends > 0:
-            lines.append(f"now        {fault.title}, for {-begins:.0f} s already")
+        if now_ms < start_ms:
+            found.append(Phase(fault.title, "to come", (start_ms - now_ms) / 1000))
+        elif now_ms < end_ms:
+            found.append(Phase(fault.title, "now", (now_ms - start_ms) / 1000))
         else:
-            lines.append(f"{-ends:3.0f} s ago  {fault.title}: over")
-    return lines
+            found.append(Phase(fault.title, "over", (now_ms - end_ms) / 1000))
+    return found
 
 
-def draw(found: Scene, console: Console, seconds: float) -> None:
-    """Read and draw until so many seconds have passed or the user interrupts."""
-    board = Board()
+def caption(phase: Phase) -> str:
+    """As a line of the screen."""
+    if phase.word == "to come":
+        return f"in {phase.seconds:3.0f} s   {phase.title}"
+    if phase.word == "now":
+        return f"now        {phase.title}, for {phase.seconds:.0f} s already"
+    return f"{phase.seconds:3.0f} s ago  {phase.title}: over"
+
+
+def follow(found: Scene, board: Board, seconds: float) -> Iterator[int]:
+    """Read the topics into the board until so many seconds have passed; the time (ms) after each look. Raises what ended it."""
     reader = TopicReader(found.bootstrap, list(TOPICS), from_beginning=True)
     until = time.monotonic() + seconds
     unread = 0
     try:
-        with Live(console=console, screen=True, auto_refresh=False) as live:
-            while time.monotonic() < until:
-                for _, _, _, value in reader.poll(2_000, 1 / DRAWS_A_SECOND):
-                    try:
-                        board.apply(codec.decode(value))
-                    except CorruptRecord:
-                        unread += 1
-                found.workers.check()
-                if found.player.failure is not None:
-                    raise found.player.failure
-                now_ms = time.time_ns() // 1_000_000
-                board.workers = found.workers.names
-                board.count(now_ms, found.player.ledger.published)
-                board.note = f"Ctrl-C stops everything that this started. Logs: {found.directory}" + (
-                    f"   {unread} records could not be read" if unread else ""
-                )
-                live.update(screen(board, now_ms, captions(found, now_ms)), refresh=True)
+        while time.monotonic() < until:
+            for _, _, _, value in reader.poll(2_000, 1 / DRAWS_A_SECOND):
+                try:
+                    board.apply(codec.decode(value))
+                except CorruptRecord:
+                    unread += 1
+            found.workers.check()
+            if found.player.failure is not None:
+                raise found.player.failure
+            now_ms = time.time_ns() // 1_000_000
+            board.workers = found.workers.names
+            board.count(now_ms, found.player.ledger.published)
+            board.note = f"Ctrl-C stops everything that this started. Logs: {found.directory}" + (
+                f"   {unread} records could not be read" if unread else ""
+            )
+            yield now_ms
     finally:
         reader.close()
+
+
+def draw(found: Scene, console: Console, seconds: float) -> None:
+    """The live screen."""
+    board = Board()
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        for now_ms in follow(found, board, seconds):
+            story = [caption(phase) for phase in phases(found.story, now_ms)]
+            live.update(screen(board, now_ms, story), refresh=True)
+
+
+def tell(found: Scene, console: Console, seconds: float) -> None:
+    """The same as lines."""
+    board, lines = Board(), Lines()
+    for now_ms in follow(found, board, seconds):
+        done = [(phase.title, phase.word) for phase in phases(found.story, now_ms)]
+        for line in lines.new(board, now_ms, done):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -88,7 +122,7 @@ def main(arguments: Sequence[str]) -> int:
     plan = Plan(seed=chosen.seed, workers=chosen.workers, web_rate=chosen.rate, pace=PACE)
     try:
         with scene(plan, lambda text: console.print(f"[dim]·[/] {text}", highlight=False)) as found:
-            draw(found, console, chosen.seconds)
+            (draw if console.is_terminal else tell)(found, console, chosen.seconds)
     except KeyboardInterrupt:
         console.print("stopped")
     except CLEAR as error:
