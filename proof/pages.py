@@ -29,6 +29,7 @@ FALLBACK_AFTER_S, FALLBACK_SLACK_S = 2.0, 2.0
 SETTLES_MS = 5_000  # after a fault, until nothing of it is under way: the session of a worker that died, and more
 BASE_S, MOST_S = 1.0, 60.0  # back-off: from half of base, doubled each time
 LATE_MAX_S = 20.0
+LATE_SHARE = 0.05  # of the time for which all brokers were away, besides
 TAKEN = range(200, 300)
 #: Faults that touch neither workers nor brokers: nothing that was taken may be sent again because of them.
 HARMLESS = frozenset(
