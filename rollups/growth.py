@@ -2,7 +2,7 @@
 
 What: of the newest series, the service and metric that have the most, and of those the label with the most values. Why: a
 limit that is reached says nothing about whose labels have no bound, and whoever flooded it is among the newest. It refuses
-to look at all: a sample costs milliseconds, a million definitions a pause.
+to look at every one: a sample costs milliseconds, a million definitions a pause.
 """
 
 from __future__ import annotations
