@@ -16,7 +16,7 @@ import psutil
 
 from proof import payloads
 from proof.booked import book
-from proof.faults import Step
+from proof.faults import WORKERS, Step
 from proof.field import PARTITIONS, NotInTime
 from proof.harm import Harm, Unexpected
 from proof.intent import sources_on
@@ -46,13 +46,16 @@ class Scarcity(Harm):
         self._limited(name, psutil.RLIMIT_NOFILE, FILES, "files", self.field.detour.break_off, seconds)
 
     def _no_memory(self, name: str, seconds: float) -> None:
-        """It may take no more than it has, and is sent so much at once that it needs more. All of that is in the books."""
+        """It may take no more than it has, and is sent so much at once that it needs more. All of that is in the books.
+
+        It begins anew: one that had a backlog once has room of its own for the next."""
         field, partitions = self.field, set[int]()
 
         def aggregates() -> bool:
             partitions.update(self._aggregated(name))
             return bool(partitions)
 
+        self._restarted(name, {})
         field.until(f"something for {name} to aggregate", aggregates)
         (source,) = sources_on(min(partitions), PARTITIONS, self._boot(), 1)
 
@@ -96,7 +99,8 @@ class Scarcity(Harm):
         self._victim(name)
         process, ends = psutil.Process(field.workers.pid(name)), time.monotonic() + seconds
         while time.monotonic() < ends:
-            held = self._aggregated(name)
+            others = set[int]().union(*(self._aggregated(other) for other in set(WORKERS) - {name}))
+            held = self._aggregated(name) - others  # what just changes hands is nobody's
             process.suspend()
             way = Way(field, held=held)
             self._meanwhile(SUSPENDED_S, way)
