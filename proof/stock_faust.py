@@ -157,7 +157,7 @@ class Runner:
         }
         where = str(self.directory / self.job.name)
         return spawn(
-            [sys.executable, "-m", PROGRAM, "--datadir", where, "worker", "-l", "warn"],
+            [sys.executable, "-m", PROGRAM, "--datadir", where, "worker", "--without-web", "-l", "warn"],
             {**os.environ, **own, "PYTHONPATH": str(ROOT)}, self._log,
             name=self.job.name, mark=PROGRAM, ports=(), guarded=True,
         )  # fmt: skip

@@ -59,6 +59,7 @@ class SlackFake(Receiver):
         super().__init__(port)
         self.channels = {"C0INCIDENTS": SlackChannel()}
         self.messages: list[SlackMessage] = []
+        self._newest = 0.0  # ts of the last message ever: none has it again, whatever was deleted
         self.scopes = set(EVERY_SCOPE)
         self.hook_removed = False
         self._token = token
@@ -193,8 +194,8 @@ class SlackFake(Receiver):
         return Reply(200, "ok")
 
     def _made(self, arguments: Mapping[str, object], at_ms: int) -> SlackMessage:
-        newest = float(self.messages[-1].ts) if self.messages else 0.0
-        ts = f"{max(at_ms / 1000, newest + 0.0001):.4f}"
+        self._newest = max(at_ms / 1000, self._newest + 0.0001)
+        ts = f"{self._newest:.4f}"
         metadata = arguments.get("metadata")
         message = SlackMessage(
             str(arguments["channel"]),

@@ -27,7 +27,7 @@ def test_what_a_worker_did(bootstrap: str, unique: Callable[[str], str], tmp_pat
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "client" / "src")]),
         }  # fmt: skip
         worker = subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(ROOT / "tests/client/faust_shop.py"), "worker", "-l", "warn"],
+            [sys.executable, "-W", "ignore", str(ROOT / "tests/client/faust_shop.py"), "worker", "--without-web", "-l", "warn"],
             env={**os.environ, **told_of}, cwd=tmp_path, stdout=log, stderr=log,
         )  # fmt: skip
         try:

@@ -40,11 +40,15 @@ class Machine(Playing):
     def __init__(self, program: str, log: Path) -> None:
         super().__init__()
         self.patience_s, self.load = 1.0, None
+        self.others: set[tuple[str, int]] = {("merge", 2)}
         with log.open("w") as out:
             self.child = subprocess.Popen([sys.executable, "-c", program], stdout=out)
         self.log = log
         self.workers = types.SimpleNamespace(pid=lambda name: self.child.pid, names=["worker-1"])
         self.detour = types.SimpleNamespace(bootstrap="", break_off=lambda: None)
+
+    def held(self, name: str) -> set[tuple[str, int]]:
+        return super().held(name) if name == "worker-1" else self.others
 
     def says(self, name: str, words: Collection[str]) -> int:
         return sum(any(word in line for word in words) for line in self.log.read_text().splitlines())
@@ -94,6 +98,9 @@ def test_what_comes_out_of_a_worker_that_stands_still_is_an_error(machine: Machi
     with pytest.raises(Unexpected, match="took in what was sent while it stood still"):
         nemesis(machine).act(Step("starve", "worker-1=processor", 0.5))
     assert psutil.Process(machine.child.pid).status() != psutil.STATUS_STOPPED
+    machine.others = {("aggregate", 2)}  # it changes hands just now
+    nemesis(machine).act(Step("starve", "worker-1=processor", 0.5))
+    machine.others = set()
     machine.probes.out = EVERYWHERE - {2}  # which it aggregates
     with pytest.raises(NotInTime, match="what was sent after the fault"):
         nemesis(machine).act(Step("starve", "worker-1=processor", 0.5))
