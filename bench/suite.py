@@ -59,7 +59,7 @@ class Size:
 
 
 FULL = Size("full", 3, 4_000_000, 5_000_000, 25.0, 60_000_000, 30.0, 0.53)
-QUICK = Size("quick", 1, 1_500_000, 2_000_000, 6.0, 15_000_000, 15.0, 0.31)
+QUICK = Size("quick", 1, 1_500_000, 4_000_000, 6.0, 15_000_000, 15.0, 0.31)
 
 
 def singles(rig: Rig, size: Size, say: Say) -> list[Figure]:

@@ -18,7 +18,8 @@ def main(arguments: list[str]) -> int:
         return 2
     found = settings.load()
     logs.start(found.log_format, found.log_level)
-    memory.settle()
+    if memory.settle():
+        memory.keep_giving_back()
     try:
         if arguments == ["fleet"]:
             fleet_app.run(found, fleet_settings.load())

@@ -14,6 +14,7 @@ from typing import Any
 import cramjam
 from aiokafka import codec
 
+from schemas.chunk import PADDING
 from streams.limits import FIRST_BUFFER_BYTES, FREE_UNFOLD_BYTES, MAX_UNFOLD_RATIO
 from streams.recordbatch import Decoders
 
@@ -43,7 +44,7 @@ def allowed(size: int, limit: int) -> int:
 
 
 def bounded(unfold: Callable[[Any, Any], int], limit: int) -> Callable[[Any], bytes]:
-    """A decoder that never holds more than `limit` bytes. `unfold(source, target)` answers the bytes written."""
+    """A decoder that never holds more than `limit` bytes, PADDING aside. `unfold(source, target)`: the bytes written."""
 
     def decode(payload: Any) -> bytes:
         most = allowed(len(payload), limit)
@@ -52,7 +53,7 @@ def bounded(unfold: Callable[[Any, Any], int], limit: int) -> Callable[[Any], by
             target = memoryview(whole)[:most]
             try:
                 size = unfold(payload, target)
-                return bytes(target[:size])
+                return b"".join([target[:size], PADDING])
             except cramjam.DecompressionError as error:
                 if _TOO_SMALL not in str(error):
                     raise
@@ -71,7 +72,7 @@ def bounded_snappy(limit: int) -> Callable[[Any], bytes]:
         declared, most = _declared(data), allowed(len(data), limit)
         if declared > most:
             raise BatchTooLarge(f"{len(data)} bytes declare {declared}, the limit is {most}")
-        return bytes(codec.snappy_decode(data))
+        return b"".join([codec.snappy_decode(data), PADDING])
 
     return decode
 

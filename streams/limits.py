@@ -30,10 +30,12 @@ LETTER_BYTES_LEAST: Final = 256
 
 # -- memory
 
-#: Blocks from this size on are mapped by themselves, and given back when they are free.
-HEAP_BLOCK_BYTES: Final = 4 << 20
+#: Blocks from this size on are mapped by themselves, and given back when they are free. The most that glibc takes here.
+HEAP_BLOCK_BYTES: Final = 32 << 20
 #: Free memory at the heap's top that is kept for the next chunk.
 HEAP_SPARE_BYTES: Final = 64 << 20
+#: So often what is free between blocks in use is given back.
+GIVE_BACK_EVERY_S: Final = 10.0
 
 # -- output
 

@@ -29,9 +29,10 @@ _MAGIC = 2
 _CODEC, _LOG_APPEND_TIME, _CONTROL = 0x07, 0x08, 0x20
 _LEAST_RECORD_BYTES = 7
 _LONGEST_VARINT = 5
+_GOES_ON = 0x80  # a byte of a varint from here on is not its last
 
-#: Unfolds a payload by codec number.
-Decoders = Mapping[int, Callable[[bytes], bytes]]
+#: Unfolds a payload by codec number; what it answers ends with PADDING, so that nobody copies it once more for that.
+Decoders = Mapping[int, Callable[[memoryview], bytes]]
 
 
 class MalformedBatch(ValueError):
@@ -67,10 +68,9 @@ class Batch:
         codec = self._attributes & _CODEC
         if codec and codec not in decoders:
             raise MalformedBatch(f"unknown compression {codec}")
-        payload = bytes(self._data[_HEADER.size :])
-        payload = decoders[codec](payload) if codec else payload
-        begin, end = record_bounds(payload, self._count)
-        data = payload + PADDING
+        payload = self._data[_HEADER.size :]
+        data = decoders[codec](payload) if codec else b"".join([payload, PADDING])
+        begin, end = record_bounds(data, self._count)
         step = Lockstep(np.frombuffer(data, np.uint8), begin, end)
         step.skip(1)  # attributes, unused
         time = step.long()
@@ -101,39 +101,59 @@ def _field(step: Lockstep) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def record_bounds(data: bytes, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(first byte after its length, end) of each record of a batch, shapes (count,). Raises MalformedBatch."""
-    if not 0 <= count <= len(data) // _LEAST_RECORD_BYTES:
-        raise MalformedBatch(f"{count} records in {len(data)} bytes")
-    begins: list[int] = []
+    """(first byte after its length, end) of each record of a batch, shapes (count,). `data` ends with PADDING.
+
+    Raises MalformedBatch.
+    """
+    size = len(data) - len(PADDING)
+    if not 0 <= count <= size // _LEAST_RECORD_BYTES:
+        raise MalformedBatch(f"{count} records in {size} bytes")
+    ends = _ends(data, count)
+    at = ends[-1] if count else 0
+    if at != size:
+        raise MalformedBatch(f"{count} records end at byte {at} of {size}")
+    end = np.array(ends, np.int64)
+    octets = np.frombuffer(data, np.uint8)
+    begin = np.append(np.zeros(min(count, 1), np.int64), end[:-1])  # of the length, and then beyond it
+    if np.any(octets[begin] & 1):
+        raise MalformedBatch(f"record {int(np.argmax(octets[begin] & 1))} of {count} has a negative length")
+    more = np.arange(count)
+    while len(more):  # as often as the longest length has bytes
+        more = more[octets[begin[more]] >= _GOES_ON]
+        begin[more] += 1
+    return begin + 1, end
+
+
+def _ends(data: bytes, count: int) -> list[int]:
+    """Where each record ends, by its length alone. Raises MalformedBatch where the bytes end before.
+
+    Most lengths take one or two bytes, and this is the only Python that a record costs. The sign of a length is its
+    lowest bit; whoever asks looks at that, of all at once.
+    """
     ends: list[int] = []
-    at = 0
+    append, at = ends.append, 0
     try:
         for _ in range(count):
             low = data[at]
-            if low < 0x80:  # most lengths take one or two bytes: this is the only Python that a record costs
-                at += 1
-            elif data[at + 1] < 0x80:
-                low = low & 0x7F | data[at + 1] << 7
-                at += 2
+            if low < _GOES_ON:
+                at += 1 + (low >> 1)
+            elif (high := data[at + 1]) < _GOES_ON:
+                at += 2 + (low >> 1 & 0x3F) + (high << 6)
             else:
-                low, at = _long_length(data, at)
-            begins.append(at)
-            at += low >> 1 if not low & 1 else -1 - at  # an odd number is a negative length
-            ends.append(at)
+                at = _after_long_length(data, at)
+            append(at)
     except IndexError:
-        raise MalformedBatch(f"{count} records, the bytes end in record {len(begins)}") from None
-    if at != len(data) or (ends and min(ends) < 0):
-        raise MalformedBatch(f"{count} records end at byte {at} of {len(data)}")
-    return np.array(begins, np.int64), np.array(ends, np.int64)
+        raise MalformedBatch(f"{count} records, the bytes end in record {len(ends)}") from None
+    return ends
 
 
-def _long_length(data: bytes, at: int) -> tuple[int, int]:
-    """(number before its sign is folded out, first byte after it). Raises MalformedBatch, IndexError at the end."""
+def _after_long_length(data: bytes, at: int) -> int:
+    """Where a record ends whose length has three bytes or more. Raises MalformedBatch, IndexError at the end."""
     value = 0
     for place in range(_LONGEST_VARINT):
         value |= (data[at + place] & 0x7F) << 7 * place
-        if data[at + place] < 0x80:
-            return value, at + place + 1
+        if data[at + place] < _GOES_ON:
+            return at + place + 1 + (value >> 1)
     raise MalformedBatch(f"a length of more than {_LONGEST_VARINT} bytes at byte {at}")
 
 

@@ -67,7 +67,9 @@ class Records(Sequence[Record]):
         if not kept:
             return EMPTY
         low = np.array([part.key_start[0] for part in kept])
-        pieces = [part.data[first : int(part.end[-1])] for part, first in zip(kept, low.tolist(), strict=True)]
+        pieces = [
+            memoryview(part.data)[first : int(part.end[-1])] for part, first in zip(kept, low.tolist(), strict=True)
+        ]
         sizes = np.array([len(piece) for piece in pieces])
         shift = np.repeat(np.cumsum(sizes) - sizes - low, [len(part) for part in kept])
         return Records(

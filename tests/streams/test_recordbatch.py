@@ -7,6 +7,7 @@ from aiokafka.record._crecords import default_records
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.chunk import PADDING
 from streams.decompression import decoders
 from streams.recordbatch import Batch, Batches, MalformedBatch, record_bounds
 from streams.records import Record
@@ -84,10 +85,19 @@ def test_another_count_than_there_are_records_is_refused(count):
         ours(made)
 
 
-@pytest.mark.parametrize("data", [b"\xff" * 20, b"\x01" * 20, bytes([0x80] * 20), b"\x7e" + bytes(10)])
+LONG = b"\x8d\x80\x80\x00" + bytes(6)  # 13, in four bytes: -7 with its sign
+
+
+@pytest.mark.parametrize("data", [b"\xff" * 20, b"\x01" * 20, bytes([0x80] * 20), b"\x7e" + bytes(10), bytes(5)])
 def test_lengths_that_lead_nowhere_are_refused(data):
     with pytest.raises(MalformedBatch):
-        record_bounds(data, 2)
+        record_bounds(data + PADDING, 2)
+
+
+@pytest.mark.parametrize("data", [(b"\x0d" + bytes(6)) * 2, b"\x0c" + bytes(6) + LONG])
+def test_a_negative_length_is_refused_although_the_bytes_add_up(data):
+    with pytest.raises(MalformedBatch, match="negative"):
+        record_bounds(data + PADDING, 2)
 
 
 def test_other_formats_and_codecs_are_refused():
