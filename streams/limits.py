@@ -33,9 +33,9 @@ LETTER_BYTES_LEAST: Final = 256
 #: Blocks from this size on are mapped by themselves, and given back when they are free. The most that glibc takes here.
 HEAP_BLOCK_BYTES: Final = 32 << 20
 #: Free memory at the heap's top that is kept for the next chunk.
-HEAP_SPARE_BYTES: Final = 64 << 20
+HEAP_SPARE_BYTES: Final = 32 << 20
 #: So often what is free between blocks in use is given back.
-GIVE_BACK_EVERY_S: Final = 10.0
+GIVE_BACK_EVERY_S: Final = 5.0
 
 # -- output
 
