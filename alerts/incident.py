@@ -135,20 +135,58 @@ class Incident:
     number: int = 0  # transitions so far
     event_ms: int = 0  # event time of the newest change
     parts: dict[str, Part] = dataclasses.field(default_factory=dict)
-    left_out: int = 0  # alerts past the bound
+    others: dict[str, int] = dataclasses.field(default_factory=dict)  # severity of what burns past the bound of parts
+    left_out: int = 0  # alerts past that bound too
     told: list[str] = dataclasses.field(default_factory=list)  # channels that were triggered
 
-    def make_room(self, most: int) -> bool:
-        """Whether one more alert fits; alerts that have resolved make way, the oldest first."""
-        gone = next((name for name, part in self.parts.items() if not part.severity), None)
-        if len(self.parts) >= most and gone is not None:
-            del self.parts[gone]
-        return len(self.parts) < most
+    def knows(self, alert_id: str) -> bool:
+        """Whether the alert is one of its own."""
+        return alert_id in self.parts or alert_id in self.others
+
+    def take(self, part: Part, detailed: int, counted: int) -> bool:
+        """The newest of an alert. `detailed` alerts are kept as parts, `counted` more by their severity; past both: False.
+
+        A storm of ten thousand alerts is one incident that ends with the last of them, and rises with the worst.
+        """
+        name = part.alert_id
+        if name in self.parts or (part.severity and self._room(detailed, part.severity)):
+            self.parts[name] = part
+            self.others.pop(name, None)
+        elif not part.severity:
+            self.others.pop(name, None)
+        elif name in self.others or len(self.others) < counted:
+            self.others[name] = part.severity
+        else:
+            self.left_out += 1
+            return False
+        return True
+
+    def _room(self, most: int, severity: int) -> bool:
+        """Whether one more part fits: what has resolved makes way, the oldest first, then what is less severe."""
+        if len(self.parts) < most:
+            return True
+        name, least = min(self.parts.items(), key=lambda item: item[1].severity)
+        if least.severity >= severity:
+            return False
+        del self.parts[name]
+        if least.severity:
+            self.others[name] = least.severity
+        return True
+
+    def told_all(self, channels: tuple[str, ...]) -> bool:
+        """Whether each of the channels knows of it."""
+        return not set(channels) - set(self.told)
+
+    @property
+    def beyond(self) -> int:
+        """Alerts that burn and of which no more is kept than that."""
+        return len(self.others) + self.left_out
 
     @property
     def severity(self) -> int:
         """Highest severity rank of its alerts."""
-        return max((part.severity for part in self.parts.values()), default=0)
+        worst = max((part.severity for part in self.parts.values()), default=0)
+        return max(worst, max(self.others.values(), default=0))
 
     @property
     def severity_word(self) -> str:
@@ -157,7 +195,7 @@ class Incident:
 
     @property
     def burning(self) -> list[Part]:
-        """Alerts that have not resolved, the most severe first, then the oldest."""
+        """Parts that have not resolved, the most severe first, then the oldest."""
         parts = [part for part in self.parts.values() if part.severity]
         return sorted(parts, key=lambda part: (-part.severity, part.since_ms, part.alert_id))
 

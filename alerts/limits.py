@@ -52,9 +52,10 @@ class Limits:
     history_bytes: int = 128 << 20  # all rings of all groups; 30 d with the default policy takes 25 kB a group
     status_every_ms: int = 5_000  # event time between two status records of a group that did not change
     open_incidents: int = 5_000
-    alerts_in_incident: int = 500
+    alerts_in_incident: int = 500  # with all that is told of them
+    alerts_counted: int = 50_000  # more in the same incident, of which only the severity is kept
     seen_transitions: int = 65_536
-    closed_incidents: int = 2_000  # remembered so that a late command is answered and not mistaken for a new one
+    closed_alerts: int = 65_536  # of incidents that a person resolved: they open none as long as they do not rise
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -64,8 +64,9 @@ def summary_of(incident: Incident) -> str:
     """One line for a person, at most SUMMARY_CHARS_MAX characters."""
     burning = incident.burning
     if not burning:
-        return f"{incident.title}: no alert burns any more."[: limits.SUMMARY_CHARS_MAX]
-    more = f" And {len(burning) - 1 + incident.left_out} more." if len(burning) + incident.left_out > 1 else ""
+        left = f"{incident.beyond} alerts burn" if incident.beyond else "no alert burns any more"
+        return f"{incident.title}: {left}."[: limits.SUMMARY_CHARS_MAX]
+    more = f" And {len(burning) - 1 + incident.beyond} more." if len(burning) + incident.beyond > 1 else ""
     room = limits.SUMMARY_CHARS_MAX - len(more)
     text = burning[0].summary
     return (text if len(text) <= room else text[: room - 1] + "…") + more
@@ -91,8 +92,8 @@ def details_of(incident: Incident, reason: Reason) -> dict[str, str]:
     found |= {"exemplars": ", ".join(exemplars[: limits.EXEMPLARS_MAX])} if exemplars else {}
     for name in ("service", "description", "runbook"):
         found |= {name: first.annotations[name]} if first.annotations.get(name) else {}
-    if incident.left_out:
-        found["alerts_left_out"] = str(incident.left_out)
+    if incident.beyond:
+        found["alerts_left_out"] = str(incident.beyond)
     return {name: text[: limits.DETAIL_CHARS_MAX] for name, text in found.items()}
 
 

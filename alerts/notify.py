@@ -65,7 +65,7 @@ class Notifier:
         self.counters: collections.Counter[str] = collections.Counter()
         self.open: dict[str, Incident] = {}  # by key
         self._seen = Seen(self.bounds.seen_transitions)
-        self._closed = Seen(self.bounds.closed_incidents)  # alerts of incidents that a person resolved
+        self._closed = Seen(self.bounds.closed_alerts)  # alerts of incidents that a person resolved
 
     def key_of(self, transition: AlertTransition) -> str:
         """The incident's key; transitions of equal key have to meet in one Notifier."""
@@ -89,27 +89,25 @@ class Notifier:
             if incident is None:
                 self.counters["without_incident"] += 1
                 return []
-        before, known = incident.severity, transition.alert_id in incident.parts
-        if not known and not incident.make_room(self.bounds.alerts_in_incident):
-            incident.left_out += 1
+        before, known = incident.severity, incident.knows(transition.alert_id)
+        earlier, part = incident.parts.get(transition.alert_id), part_of(transition)
+        if not incident.take(part, self.bounds.alerts_in_incident, self.bounds.alerts_counted):
             self.counters["alerts_left_out"] += 1
             return []
-        frozen = known and incident.parts[transition.alert_id].frozen
-        part = incident.parts[transition.alert_id] = part_of(transition)
-        change = _change(incident, before, known, frozen, part)
-        if change is None:
-            return []
         wanted = self.routes.channels(labels_of(transition)) if transition.severity != "none" else ()
+        change = _change(incident, before, known, part.frozen if earlier is None else earlier.frozen, part)
+        if change is None and incident.told_all(wanted):
+            return []
         incident.event_ms = transition.event_ms
-        return self._changed(incident, change, wanted, at_ms, transition.transition_id, "")
+        return self._changed(incident, change or Change.JOINED, wanted, at_ms, transition.transition_id, "")
 
     def _incident_of(self, transition: AlertTransition) -> Incident | None:
         """The open incident that this alert is in, or would join."""
         overflow = self.open.get(_OVERFLOW_KEY)
-        if overflow is not None and transition.alert_id in overflow.parts:
+        if overflow is not None and overflow.knows(transition.alert_id):
             return overflow
         incident = self.open.get(self.key_of(transition))
-        if incident is None or transition.alert_id in incident.parts:
+        if incident is None or incident.knows(transition.alert_id):
             return incident
         return incident if self._may_enter(transition) else None
 
@@ -133,7 +131,7 @@ class Notifier:
     def _command(self, command: Command, at_ms: int) -> list[Effect]:
         """Target: an incident id, or the id of one of its alerts."""
         for incident in self.open.values():
-            if command.target == incident.incident_id or command.target in incident.parts:
+            if command.target == incident.incident_id or incident.knows(command.target):
                 break
         else:
             self.counters["command_without_incident"] += 1
@@ -141,8 +139,8 @@ class Notifier:
         if command.kind == "acknowledge":
             return self._changed(incident, Change.ACKNOWLEDGED, (), at_ms, "", command.actor)
         if command.kind == "resolve":
-            for part in incident.burning:
-                self._closed.add(part.alert_id)
+            for alert_id in [*(part.alert_id for part in incident.burning), *incident.others]:
+                self._closed.add(alert_id)
             return self._changed(incident, Change.CLOSED, (), at_ms, "", command.actor)
         self.counters["command_unknown"] += 1
         return []
@@ -206,6 +204,8 @@ def _change(incident: Incident, before: int, known: bool, frozen_before: bool, p
         return Change.OPENED
     if now != before:
         return Change.ENDED if now == 0 else (Change.ROSE if now > before else Change.FELL)
+    if part.alert_id not in incident.parts:
+        return None
     if not known:
         return Change.JOINED
     if part.severity == 0:

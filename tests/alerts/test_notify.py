@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from alerts.incident import Incident
 from alerts.limits import Limits
 from alerts.matcher import Matcher
 from alerts.notify import Effect, Notifier
@@ -193,10 +194,82 @@ def test_past_the_bound_of_alerts_the_resolved_make_way_and_the_rest_are_counted
     for number in range(3):
         notifier.apply(transition(1, "page", alert=f"{number}-1"), 0)
     (incident,) = notifier.open.values()
-    assert (len(incident.parts), incident.left_out) == (2, 1)
+    assert (len(incident.parts), incident.beyond) == (2, 1)
     notifier.apply(transition(2, "none", "page", alert="0-1"), 0)
     notifier.apply(transition(1, "page", alert="9-1"), 0)
     assert set(incident.parts) == {"1-1", "9-1"}
+    assert incident.others == {"2-1": 2}
+
+
+def storm(notifier: Notifier, alerts: int, severity: str = "page") -> Incident:
+    for number in range(alerts):
+        notifier.apply(transition(1, severity, alert=f"{number}-1"), 0)
+    (incident,) = notifier.open.values()
+    return incident
+
+
+def test_an_incident_ends_with_the_last_of_its_alerts_also_past_the_bound() -> None:
+    notifier = Notifier(Routes.plain("log"), Limits(alerts_in_incident=2))
+    storm(notifier, 5)
+    for number in range(4):
+        assert told(notifier.apply(transition(2, "none", "page", alert=f"{number}-1"), 0)) == []
+    assert told(notifier.apply(transition(2, "none", "page", alert="4-1"), 0)) == [("log", "resolve")]
+    assert notifier.open == {}
+
+
+def test_a_page_past_the_bound_of_tickets_pages_and_is_what_the_page_tells() -> None:
+    notifier = Notifier(ROUTES, Limits(alerts_in_incident=2))
+    incident = storm(notifier, 4, "ticket")
+    effects = notifier.apply(transition(2, "page", "ticket", alert="3-1", region="far"), 0)
+    assert told(effects) == [("webhook", "update"), ("pagerduty", "trigger")]
+    assert next(effect.details["groups"] for effect in effects if isinstance(effect, NotificationRecord)).startswith(
+        "{region=far}"
+    )
+    assert (len(incident.parts), incident.others) == (2, {"0-1": 1, "2-1": 1})
+    assert states(notifier.apply(transition(3, "none", "page", alert="3-1"), 0)) == [
+        ("open", "ticket", "severity fell")
+    ]
+
+
+def test_what_burns_past_the_bound_is_told_in_numbers() -> None:
+    notifier = Notifier(ROUTES, Limits(alerts_in_incident=1))
+    storm(notifier, 3, "ticket")
+    effects = notifier.apply(transition(2, "page", "ticket", alert="0-1"), 0)
+    (update, _) = [effect for effect in effects if isinstance(effect, NotificationRecord)]
+    assert update.summary == "Requests succeed burn page. And 2 more."
+    assert update.details["alerts_left_out"] == "2"
+
+
+def test_a_storm_that_a_person_resolved_opens_nothing_until_it_rises() -> None:
+    notifier = Notifier(Routes.plain("log"), Limits(alerts_in_incident=1))
+    incident = storm(notifier, 3, "ticket")
+    assert told(notifier.apply(command("resolve", "2-1"), 0)) == [("log", "resolve")]
+    assert notifier.open == {}
+    for number in range(3):
+        assert notifier.apply(transition(2, "ticket", "ticket", alert=f"{number}-1", frozen=True), 0) == []
+    assert told(notifier.apply(transition(3, "page", "ticket", alert="2-1"), 0)) == [("log", "trigger")]
+    assert set(notifier.open) == {incident.key}
+
+
+def test_past_every_bound_alerts_are_counted_and_nothing_else() -> None:
+    notifier = Notifier(Routes.plain("log"), Limits(alerts_in_incident=1, alerts_counted=1))
+    incident = storm(notifier, 5)
+    assert (len(incident.parts), len(incident.others), incident.left_out) == (1, 1, 3)
+    assert notifier.counters["alerts_left_out"] == 3
+
+
+def test_a_channel_that_only_a_later_alert_concerns_is_told_when_that_rises() -> None:
+    regions = ("west", "east")
+    routes = Routes(
+        {name: (name,) for name in (*regions, "team")},
+        ("team",),
+        tuple(Route((Matcher("severity", "=", "page"), Matcher("region", "=", name)), (name,)) for name in regions),
+    )
+    notifier = Notifier(routes)
+    notifier.apply(transition(1, "page", region="west"), 0)
+    notifier.apply(transition(1, "ticket", alert="b-1", region="east"), 0)
+    assert told(notifier.apply(transition(2, "page", "ticket", alert="b-1", region="east"), 0)) == [("east", "trigger")]
+    assert told(notifier.apply(transition(3, "page", "page", alert="b-1", region="east", frozen=True), 0)) == []
 
 
 def test_long_texts_are_cut() -> None:
@@ -208,13 +281,16 @@ def test_long_texts_are_cut() -> None:
 
 
 def test_a_snapshot_carries_everything() -> None:
-    notifier, restored = Notifier(ROUTES), Notifier(ROUTES)
+    notifier, restored = (Notifier(ROUTES, Limits(alerts_in_incident=1)) for _ in range(2))
     notifier.apply(transition(1, "page"), 0)
+    notifier.apply(transition(1, "page", alert="b-1"), 0)
     notifier.apply(command("acknowledge", "a-1"), 0)
     restored.restore(notifier.snapshot())
     assert restored.apply(transition(1, "page"), 0) == []
-    last = transition(2, "none", "page")
-    assert restored.apply(last, 9) == notifier.apply(last, 9)
+    for alert in ("a-1", "b-1"):
+        last = transition(2, "none", "page", alert=alert)
+        assert restored.apply(last, 9) == notifier.apply(last, 9)
+    assert restored.open == {}
     assert restored.snapshot() == notifier.snapshot()
 
 
