@@ -135,13 +135,13 @@ class Incident:
     number: int = 0  # transitions so far
     event_ms: int = 0  # event time of the newest change
     parts: dict[str, Part] = dataclasses.field(default_factory=dict)
-    others: dict[str, int] = dataclasses.field(default_factory=dict)  # severity of what burns past the bound of parts
+    counted: dict[str, dict[str, None]] = dataclasses.field(default_factory=dict)  # past their bound, by severity
     left_out: int = 0  # alerts past that bound too
     told: list[str] = dataclasses.field(default_factory=list)  # channels that were triggered
 
     def knows(self, alert_id: str) -> bool:
         """Whether the alert is one of its own."""
-        return alert_id in self.parts or alert_id in self.others
+        return alert_id in self.parts or any(alert_id in names for names in self.counted.values())
 
     def take(self, part: Part, detailed: int, counted: int) -> bool:
         """The newest of an alert. `detailed` alerts are kept as parts, `counted` more by their severity; past both: False.
@@ -151,11 +151,9 @@ class Incident:
         name = part.alert_id
         if name in self.parts or (part.severity and self._room(detailed, part.severity)):
             self.parts[name] = part
-            self.others.pop(name, None)
-        elif not part.severity:
-            self.others.pop(name, None)
-        elif name in self.others or len(self.others) < counted:
-            self.others[name] = part.severity
+            self._count(name, 0)
+        elif not part.severity or self.knows(name) or self.beyond - self.left_out < counted:
+            self._count(name, part.severity)
         else:
             self.left_out += 1
             return False
@@ -169,9 +167,20 @@ class Incident:
         if least.severity >= severity:
             return False
         del self.parts[name]
-        if least.severity:
-            self.others[name] = least.severity
+        self._count(name, least.severity)
         return True
+
+    def _count(self, name: str, severity: int) -> None:
+        """Keep of the alert no more than its severity; of one that does not burn nothing."""
+        for names in self.counted.values():
+            names.pop(name, None)
+        if severity:
+            self.counted.setdefault(SEVERITIES[severity], {})[name] = None
+
+    @property
+    def others(self) -> dict[str, int]:
+        """Severity rank of each alert that burns past the bound of parts."""
+        return {name: SEVERITIES.index(word) for word, names in self.counted.items() for name in names}
 
     def told_all(self, channels: tuple[str, ...]) -> bool:
         """Whether each of the channels knows of it."""
@@ -180,13 +189,13 @@ class Incident:
     @property
     def beyond(self) -> int:
         """Alerts that burn and of which no more is kept than that."""
-        return len(self.others) + self.left_out
+        return sum(map(len, self.counted.values())) + self.left_out
 
     @property
     def severity(self) -> int:
-        """Highest severity rank of its alerts."""
+        """Highest severity rank of its alerts. Asked twice for each alert of a storm: it looks at parts, and counts others."""
         worst = max((part.severity for part in self.parts.values()), default=0)
-        return max(worst, max(self.others.values(), default=0))
+        return max([worst, *(SEVERITIES.index(word) for word, names in self.counted.items() if names)])
 
     @property
     def severity_word(self) -> str:

@@ -114,7 +114,7 @@ def record_bounds(data: bytes, count: int) -> tuple[NDArray[np.int64], NDArray[n
         raise MalformedBatch(f"{count} records end at byte {at} of {size}")
     end = np.array(ends, np.int64)
     octets = np.frombuffer(data, np.uint8)
-    begin = np.append(np.zeros(min(count, 1), np.int64), end[:-1])  # of the length, and then beyond it
+    begin = np.append(np.int64(0), end)[:-1]  # of the length, and then beyond it
     if np.any(octets[begin] & 1):
         raise MalformedBatch(f"record {int(np.argmax(octets[begin] & 1))} of {count} has a negative length")
     more = np.arange(count)
